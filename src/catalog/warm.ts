@@ -1,0 +1,101 @@
+/**
+ * The cold path: brings a performance from MySQL into Redis. One load under way a performance and process, guarded across
+ * processes by Redlock, checked again once the lock is won. A lost lock does no harm: warm.lua puts a load in place only
+ * while the performance is cold, and the versions of MySQL refuse what an old load would allow.
+ */
+import { ExecutionError, Redlock, ResourceLockedError } from '@sesamecare-oss/redlock';
+import { messageOf, StoreUnavailable } from '../lib/errors.ts';
+import type { RedisConnection } from '../lua/connection.ts';
+import { performanceKeys } from '../lua/keys.ts';
+import { finishLoad, isWarm, startLoad } from '../lua/load.ts';
+import type { Database } from '../persist/database.ts';
+import { readSnapshot } from '../persist/performances.ts';
+
+export type WarmResult = 'warmed' | 'already' | 'not_found';
+
+const lockDurationMs = 5000;
+const lockRetryDelayMs = 20;
+const lockRetryMax = 100;
+const loadAttemptsMax = 10;
+/** How long a performance that does not exist is remembered, so that a burst for it costs one look-up. */
+const unknownForMs = 1000;
+const unknownMax = 10_000;
+
+export interface WarmCounters {
+  loads: number;
+  voidLoads: number;
+  lockFailures: number;
+}
+
+export class Warmer {
+  readonly counters: WarmCounters = { loads: 0, voidLoads: 0, lockFailures: 0 };
+  readonly #connection: RedisConnection;
+  readonly #database: Database;
+  readonly #redlock: Redlock;
+  readonly #underWay = new Map<number, Promise<WarmResult>>();
+  readonly #unknownUntilMs = new Map<number, number>();
+
+  constructor(connection: RedisConnection, database: Database) {
+    this.#connection = connection;
+    this.#database = database;
+    this.#redlock = new Redlock([connection.client], {
+      retryCount: lockRetryMax,
+      retryDelay: lockRetryDelayMs,
+      retryJitter: lockRetryDelayMs,
+    });
+    // Redlock reports each failed attempt here too; the caller gets the one that counts.
+    this.#redlock.on('error', () => {
+      this.counters.lockFailures++;
+    });
+  }
+
+  /** Makes the performance warm; callers at the same time share one load. Rejects with StoreUnavailable. */
+  warm(performanceId: number): Promise<WarmResult> {
+    const unknownUntilMs = this.#unknownUntilMs.get(performanceId);
+    if (unknownUntilMs !== undefined) {
+      if (performance.now() < unknownUntilMs) return Promise.resolve('not_found');
+      this.#unknownUntilMs.delete(performanceId);
+    }
+    const underWay = this.#underWay.get(performanceId);
+    if (underWay !== undefined) return underWay;
+    const load = this.#load(performanceId).finally(() => this.#underWay.delete(performanceId));
+    this.#underWay.set(performanceId, load);
+    return load;
+  }
+
+  /** A performance was just created: forget that it did not exist. */
+  noteCreated(performanceId: number): void {
+    this.#unknownUntilMs.delete(performanceId);
+  }
+
+  async #load(performanceId: number): Promise<WarmResult> {
+    if (await isWarm(this.#connection, performanceId)) return 'already';
+    const { lock } = performanceKeys(performanceId);
+    try {
+      return await this.#redlock.using([lock], lockDurationMs, () => this.#loadLocked(performanceId));
+    } catch (thrown) {
+      if (thrown instanceof ExecutionError || thrown instanceof ResourceLockedError) {
+        throw new StoreUnavailable('redis', `no lock on ${lock}: ${messageOf(thrown)}`);
+      }
+      throw thrown;
+    }
+  }
+
+  async #loadLocked(performanceId: number): Promise<WarmResult> {
+    for (let attempt = 1; attempt <= loadAttemptsMax; attempt++) {
+      if (await isWarm(this.#connection, performanceId)) return 'already';
+      const start = await startLoad(this.#connection, performanceId);
+      this.counters.loads++;
+      const snapshot = await readSnapshot(this.#database, performanceId);
+      if (snapshot === null) {
+        if (this.#unknownUntilMs.size >= unknownMax) this.#unknownUntilMs.clear();
+        this.#unknownUntilMs.set(performanceId, performance.now() + unknownForMs);
+        return 'not_found';
+      }
+      const result = await finishLoad(this.#connection, start, snapshot);
+      if (result !== 'void') return result;
+      this.counters.voidLoads++;
+    }
+    throw new StoreUnavailable('redis', `performance ${performanceId} changed during every load`);
+  }
+}

@@ -1,0 +1,130 @@
+/** The only reader of the environment: every value checked at start, all faults reported at once. */
+
+export interface Config {
+  readonly port: number;
+  readonly host: string;
+  /** Empty: start an embedded Redis. More than one: a Redis Cluster. */
+  readonly redisUrls: readonly string[];
+  /** Null: start an embedded MySQL. */
+  readonly mysqlUrl: string | null;
+  readonly jwtSecret: string;
+  readonly batchSizeMax: number;
+  readonly flushIntervalMs: number;
+  readonly queueDepthMax: number;
+  readonly requestDeadlineMs: number;
+  readonly ack: 'persisted' | 'held';
+  /** Per user; 0 is off. */
+  readonly rateLimitPerSecond: number;
+  readonly workers: number;
+  readonly dataDir: string;
+  readonly logLevel: string;
+  readonly isProduction: boolean;
+  readonly adminEmail: string | null;
+  readonly adminPassword: string | null;
+}
+
+/** Good for a machine of one's own only: refused wherever a store is not embedded, and in production. */
+const developmentJwtSecret = 'fastpass-development-secret-not-for-production';
+
+const logLevels = ['error', 'warn', 'info', 'http', 'verbose', 'debug', 'silly'];
+
+const known = new Set([
+  'FASTPASS_BATCH_SIZE_MAX',
+  'FASTPASS_FLUSH_INTERVAL_MS',
+  'FASTPASS_QUEUE_DEPTH_MAX',
+  'FASTPASS_REQUEST_DEADLINE_MS',
+  'FASTPASS_ACK',
+  'FASTPASS_RATE_LIMIT_PER_SECOND',
+  'FASTPASS_WORKERS',
+  'FASTPASS_DATA_DIR',
+]);
+
+/** The environment does not make a configuration; `faults` says everything that is wrong with it. */
+export class ConfigError extends Error {
+  readonly faults: readonly string[];
+
+  constructor(faults: readonly string[]) {
+    super(`The configuration is not valid:\n${faults.map((fault) => `  - ${fault}`).join('\n')}`);
+    this.name = 'ConfigError';
+    this.faults = faults;
+  }
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Reads and checks the environment. Throws ConfigError with every fault found. */
+export function readConfig(environment: Environment): Config {
+  const faults: string[] = [];
+  const text = (name: string, otherwise: string): string => {
+    const value = environment[name];
+    return value === undefined || value === '' ? otherwise : value;
+  };
+  const integer = (name: string, otherwise: number, min: number, max: number): number => {
+    const value = text(name, String(otherwise));
+    const number = Number(value);
+    if (/^\d+$/.test(value) && number >= min && number <= max) return number;
+    faults.push(`${name} must be a whole number from ${min} to ${max}, not "${value}"`);
+    return otherwise;
+  };
+  const oneOf = <Value extends string>(name: string, values: readonly Value[], otherwise: Value): Value => {
+    const value = values.find((candidate) => candidate === text(name, otherwise));
+    if (value !== undefined) return value;
+    faults.push(`${name} must be one of ${values.join(', ')}, not "${text(name, otherwise)}"`);
+    return otherwise;
+  };
+
+  for (const name of Object.keys(environment)) {
+    if (name.startsWith('FASTPASS_') && !known.has(name)) faults.push(`${name} is not a setting of fastpass`);
+  }
+  const redisUrls = text('REDIS_URL', '')
+    .split(',')
+    .map((url) => url.trim())
+    .filter((url) => url !== '');
+  for (const url of redisUrls) {
+    if (!hasProtocol(url, ['redis:', 'rediss:']))
+      faults.push('REDIS_URL must be redis:// or rediss:// URLs apart by commas');
+  }
+  const mysqlUrl = text('MYSQL_URL', '') || null;
+  if (mysqlUrl !== null && !hasProtocol(mysqlUrl, ['mysql:'])) faults.push('MYSQL_URL must be a mysql:// URL');
+
+  const isProduction = environment['NODE_ENV'] === 'production';
+  const isEmbedded = redisUrls.length === 0 && mysqlUrl === null;
+  const jwtSecret = text('JWT_SECRET', isEmbedded && !isProduction ? developmentJwtSecret : '');
+  if (jwtSecret === '') faults.push('JWT_SECRET is required (32 bytes or more) outside embedded mode');
+  else if (Buffer.byteLength(jwtSecret) < 32) faults.push('JWT_SECRET must have 32 bytes or more');
+  else if (jwtSecret === developmentJwtSecret && (isProduction || !isEmbedded)) {
+    faults.push('JWT_SECRET is the development secret: set one of your own');
+  }
+
+  const config: Config = {
+    port: integer('PORT', 3000, 0, 65_535),
+    host: text('HOST', '0.0.0.0'),
+    redisUrls,
+    mysqlUrl,
+    jwtSecret,
+    batchSizeMax: integer('FASTPASS_BATCH_SIZE_MAX', 100, 1, 10_000),
+    flushIntervalMs: integer('FASTPASS_FLUSH_INTERVAL_MS', 10, 0, 1000),
+    queueDepthMax: integer('FASTPASS_QUEUE_DEPTH_MAX', 20_000, 1, 1_000_000),
+    requestDeadlineMs: integer('FASTPASS_REQUEST_DEADLINE_MS', 2000, 10, 60_000),
+    ack: oneOf('FASTPASS_ACK', ['persisted', 'held'], 'persisted'),
+    rateLimitPerSecond: integer('FASTPASS_RATE_LIMIT_PER_SECOND', 50, 0, 1_000_000),
+    workers: integer('FASTPASS_WORKERS', 1, 1, 64),
+    dataDir: text('FASTPASS_DATA_DIR', '.data'),
+    logLevel: oneOf('LOG_LEVEL', logLevels, 'info'),
+    isProduction,
+    adminEmail: text('ADMIN_EMAIL', isEmbedded ? 'admin@fastpass.local' : '') || null,
+    adminPassword: text('ADMIN_PASSWORD', isEmbedded ? 'fastpass-admin' : '') || null,
+  };
+  if (config.batchSizeMax > config.queueDepthMax) {
+    faults.push('FASTPASS_BATCH_SIZE_MAX must not exceed FASTPASS_QUEUE_DEPTH_MAX');
+  }
+  if (config.flushIntervalMs >= config.requestDeadlineMs) {
+    faults.push('FASTPASS_FLUSH_INTERVAL_MS must be below FASTPASS_REQUEST_DEADLINE_MS');
+  }
+  if (faults.length > 0) throw new ConfigError(faults);
+  return config;
+}
+
+function hasProtocol(url: string, protocols: readonly string[]): boolean {
+  return URL.canParse(url) && protocols.includes(new URL(url).protocol);
+}

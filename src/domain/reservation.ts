@@ -1,0 +1,93 @@
+/** Reservations, seats and the messages that travel from the gateway through the batcher to the two stores. */
+import type { Code } from './codes.ts';
+
+/** `HELD -> CONFIRMED | CANCELLED | EXPIRED`, `CONFIRMED -> CANCELLED`. The numbers are what MySQL stores. */
+export const ReservationStatus = { HELD: 1, CONFIRMED: 2, CANCELLED: 3, EXPIRED: 4 } as const;
+export type ReservationStatus = keyof typeof ReservationStatus;
+
+/** `AVAILABLE -> HELD -> OCCUPIED`, back by cancel, expiry and refund. The numbers are what MySQL stores. */
+export const SeatStatus = { AVAILABLE: 0, HELD: 1, OCCUPIED: 2 } as const;
+export type SeatStatus = keyof typeof SeatStatus;
+
+const reservationStatusNames = Object.keys(ReservationStatus) as ReservationStatus[];
+const seatStatusNames = Object.keys(SeatStatus) as SeatStatus[];
+
+/** The name of a stored reservation status. Throws RangeError on a number no migration knows. */
+export function reservationStatusName(stored: number): ReservationStatus {
+  const name = reservationStatusNames[stored - 1];
+  if (name === undefined) throw new RangeError(`unknown reservation status ${stored}`);
+  return name;
+}
+
+/** The name of a stored seat status. Throws RangeError on a number no migration knows. */
+export function seatStatusName(stored: number): SeatStatus {
+  const name = seatStatusNames[stored];
+  if (name === undefined) throw new RangeError(`unknown seat status ${stored}`);
+  return name;
+}
+
+/** A wish to hold: `seats` is empty for a capacity performance, `partySize` 0 for a seated one. */
+export interface HoldRequest {
+  /** UUIDv7, made by the gateway before anything is sent: the identity in Redis, the journal and MySQL. */
+  readonly reservationId: string;
+  readonly performanceId: number;
+  readonly userId: number;
+  readonly seats: readonly number[];
+  readonly partySize: number;
+}
+
+/** A hold that Redis granted, as the journal keeps it and MySQL commits it. */
+export interface Hold extends HoldRequest {
+  /** The version each seat has with this hold, in the order of `seats`; MySQL must be one behind. */
+  readonly versions: readonly number[];
+  /** In the currency's minor unit. */
+  readonly amount: number;
+  readonly holdSeconds: number;
+  /** End of the hold by the clock of Redis, Unix milliseconds: what the client is told, compared with no other clock. */
+  readonly expiresAtMs: number;
+  /** Id of the journal entry, removed after the commit. */
+  readonly journalId: string;
+  /** Reservations whose time was over and whose places this hold took: expired in the transaction that stores it. */
+  readonly supersedes: readonly string[];
+}
+
+/** Why a hold was refused, with what the client is told beside the code. */
+export interface Refusal {
+  readonly code: Code;
+  readonly detail: string;
+  /** `seat_taken`, `seat_not_found`: the seats it is about. */
+  readonly seats?: readonly number[];
+  /** `already_reserved`: the reservation that stands in the way. */
+  readonly reservationId?: string;
+  /** `validation_failed`: where and why. */
+  readonly errors?: readonly { readonly path: string; readonly message: string }[];
+  /** `method_not_allowed`: what the path does allow. */
+  readonly allow?: string;
+}
+
+/** Held, or refused with a code. Errors of the business are values. */
+export type HoldOutcome =
+  | { readonly kind: 'held'; readonly hold: Hold }
+  | { readonly kind: 'refused'; readonly refusal: Refusal };
+
+/** A reservation as its owner reads it. Times are Unix milliseconds. */
+export interface Reservation {
+  readonly reservationId: string;
+  readonly performanceId: number;
+  readonly userId: number;
+  readonly status: ReservationStatus;
+  readonly seats: readonly number[];
+  readonly partySize: number;
+  readonly amount: number;
+  readonly createdAtMs: number;
+  readonly expiresAtMs: number;
+}
+
+/** A reservation given up in MySQL, with what Redis must be told: the version each seat has now. */
+export interface Release {
+  readonly reservationId: string;
+  readonly performanceId: number;
+  readonly userId: number;
+  /** Seat number and its version after the release, alternating. */
+  readonly seatVersions: readonly number[];
+}

@@ -1,0 +1,47 @@
+/**
+ * What the batcher and the scheduler need of the two stores. Redis (src/lua) and MySQL (src/persist) implement it; the
+ * seeded simulation implements it again with faults. Every method may be called twice with the same ids.
+ */
+import type { Hold, HoldOutcome, HoldRequest, Release } from './reservation.ts';
+
+/** The requests of one performance in one flush, in order of arrival. */
+export interface HoldGroup {
+  readonly performanceId: number;
+  readonly requests: readonly HoldRequest[];
+}
+
+/** What the arbiter says to one request: decided, not warm, or not reached (outcome unknown). */
+export type HoldDecision = HoldOutcome | { readonly kind: 'cold' } | { readonly kind: 'failed'; readonly error: Error };
+
+/** The arbiter: Redis. */
+export interface HoldStore {
+  /**
+   * Decides all groups in one pipeline. One array a group, one decision a request, in the order given. Never rejects:
+   * what could not be reached is `failed`.
+   */
+  hold(groups: readonly HoldGroup[]): Promise<HoldDecision[][]>;
+  /** Tells what MySQL has given up; the seats are free when it resolves. Rejects with StoreUnavailable. */
+  release(releases: readonly Release[]): Promise<void>;
+  /** Takes back holds that MySQL refused and marks their performance cold. Rejects with StoreUnavailable. */
+  cool(performanceId: number, reservationIds: readonly string[]): Promise<void>;
+  /** Removes the journal entries of committed holds. Rejects with StoreUnavailable. */
+  forget(holds: readonly Hold[]): Promise<void>;
+  /**
+   * Journal entries of all warm performances older than `ageMs` by the clock of Redis, oldest first a performance, at
+   * most `countMax` a performance. Rejects with StoreUnavailable.
+   */
+  journal(ageMs: number, countMax: number): Promise<Hold[]>;
+}
+
+/** What became of a hold in MySQL: stored (now or by an earlier try), or refused because its versions are behind. */
+export type PersistResult = 'persisted' | 'conflict';
+
+/** The truth: MySQL. */
+export interface Ledger {
+  /** False while it is known not to answer: holds are refused before Redis is asked. */
+  isAvailable(): boolean;
+  /** Commits holds; one result a hold, in the order given. Rejects with StoreUnavailable: the outcome is unknown. */
+  persistHolds(holds: readonly Hold[]): Promise<PersistResult[]>;
+  /** Expires reservations whose time is over by MySQL's clock, at most `countMax`. Rejects with StoreUnavailable. */
+  expireDue(countMax: number): Promise<Release[]>;
+}

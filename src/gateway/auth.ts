@@ -1,0 +1,63 @@
+/** Bearer tokens: HS256 with JWT_SECRET and nothing else; no look-up anywhere, an outside provider may mint them. */
+import { createSigner, createVerifier } from 'fast-jwt';
+
+export type Role = 'user' | 'admin';
+
+/** Who calls. */
+export interface Identity {
+  readonly userId: number;
+  readonly role: Role;
+}
+
+const tokensCachedMax = 50_000;
+const tokenBytesMax = 4096;
+
+export type Authenticate = (authorization: string) => Identity | null;
+
+interface Verified {
+  readonly identity: Identity;
+  readonly endsAtMs: number;
+}
+
+/** Makes the check of `Authorization` headers: the identity, or null for anything that is not a good token. */
+export function createAuthenticate(secret: string): Authenticate {
+  const verify = createVerifier({ key: secret, algorithms: ['HS256'], requiredClaims: ['sub', 'exp'] });
+  // Verified tokens by their whole text, oldest first: a user's second request need not pay for the signature again.
+  const verified = new Map<string, Verified>();
+  return (authorization) => {
+    if (authorization.length > tokenBytesMax || !/^bearer /i.test(authorization)) return null;
+    const token = authorization.slice(7);
+    const known = verified.get(token);
+    if (known !== undefined) {
+      if (known.endsAtMs > Date.now()) return known.identity;
+      verified.delete(token);
+    }
+    let fresh: Verified | null;
+    try {
+      fresh = verifiedOf(verify(token));
+    } catch {
+      // Forged, expired, of another algorithm, or no token at all: all the same to the caller.
+      return null;
+    }
+    if (fresh === null) return null;
+    if (verified.size >= tokensCachedMax) verified.delete(verified.keys().next().value as string);
+    verified.set(token, fresh);
+    return fresh.identity;
+  };
+}
+
+function verifiedOf(claims: unknown): Verified | null {
+  if (typeof claims !== 'object' || claims === null || !('sub' in claims) || !('exp' in claims)) return null;
+  const { sub, exp } = claims;
+  if (typeof sub !== 'string' || !/^[1-9]\d{0,15}$/.test(sub) || typeof exp !== 'number') return null;
+  const userId = Number(sub);
+  const role = 'role' in claims ? claims.role : 'user';
+  if (!Number.isSafeInteger(userId) || (role !== 'user' && role !== 'admin')) return null;
+  return { identity: { userId, role }, endsAtMs: exp * 1000 };
+}
+
+/** Mints a token, valid for `seconds`: the demo, tools and tests; log-in uses the same. */
+export function mintToken(secret: string, userId: number, role: Role, seconds: number): string {
+  const sign = createSigner({ key: secret, algorithm: 'HS256', expiresIn: seconds * 1000 });
+  return sign({ sub: String(userId), role, jti: crypto.randomUUID() });
+}

@@ -1,0 +1,240 @@
+/** Events, performances, seat maps. Writes need the role admin, reads need no token. */
+import type { Catalog, PerformanceView, SeatMap } from '../catalog/catalog.ts';
+import { Code } from '../domain/codes.ts';
+import { type Event, type PerformancePlan, type Seating, seatLabel } from '../domain/performance.ts';
+import type { Refusal } from '../domain/reservation.ts';
+import { invalid } from './body.ts';
+import { type Answer, problem } from './reply.ts';
+import type { Call, Route } from './route.ts';
+import { type EventBody, eventBody, type PerformanceBody, performanceBody, placesMax } from './schemas.ts';
+
+const maxPartySizeDefault = 10;
+const holdSecondsDefault = 300;
+
+const noPerformance = problem({ code: Code.performanceNotFound, detail: 'No such performance.' });
+const noEvent = problem({ code: Code.eventNotFound, detail: 'No such event.' });
+
+function iso(ms: number | null): string | null {
+  return ms === null ? null : new Date(ms).toISOString();
+}
+
+function eventView(event: Event): Record<string, unknown> {
+  const { eventId, name, description } = event;
+  return { eventId, name, description, createdAt: iso(event.createdAtMs) };
+}
+
+function seatingView(seating: Seating): Record<string, unknown> {
+  if (seating.kind === 'capacity') return { ...seating };
+  const { kind, seats, seatsPerRow } = seating;
+  return { kind, seats, rows: Math.ceil(seats / seatsPerRow), seatsPerRow };
+}
+
+function performanceView({ performance, remaining }: PerformanceView): Record<string, unknown> {
+  const { performanceId, eventId, price, holdSeconds, maxReservationsPerUser } = performance;
+  return {
+    performanceId,
+    eventId,
+    startsAt: iso(performance.startsAtMs),
+    bookingOpensAt: iso(performance.bookingOpensAtMs),
+    bookingClosesAt: iso(performance.bookingClosesAtMs),
+    price,
+    holdSeconds,
+    maxReservationsPerUser,
+    seating: seatingView(performance.seating),
+    remaining,
+  };
+}
+
+/** The seating of a body that fits its schema, or what is missing in it. */
+function seatingOf(body: PerformanceBody['seating']): Seating | Refusal {
+  const { kind, seats, rows, seatsPerRow, capacity, maxPartySize } = body;
+  if (kind === 'capacity') {
+    if (capacity === undefined) return invalid('/seating/capacity', 'is required');
+    return { kind, capacity, maxPartySize: maxPartySize ?? maxPartySizeDefault };
+  }
+  if (seats !== undefined && (rows !== undefined || seatsPerRow !== undefined)) {
+    return invalid('/seating/seats', 'send either seats, or rows and seatsPerRow');
+  }
+  if (seats !== undefined) return { kind, seats, seatsPerRow: seats };
+  if (rows === undefined) return invalid('/seating/rows', 'is required, or seats');
+  if (seatsPerRow === undefined) return invalid('/seating/seatsPerRow', 'is required');
+  if (rows * seatsPerRow > placesMax) return invalid('/seating/rows', `makes more than ${placesMax} seats`);
+  return { kind, seats: rows * seatsPerRow, seatsPerRow };
+}
+
+// DATETIME(3) of both databases holds the years 1000 to 9999; a sale needs fewer.
+const timeMsMin = Date.UTC(1970, 0, 1);
+const timeMsMax = Date.UTC(9999, 0, 1);
+
+/** Unix milliseconds of an ISO 8601 text, null for none, or what is wrong with it. */
+function timeOf(path: string, text: string | null | undefined): number | null | Refusal {
+  if (text === undefined || text === null) return null;
+  const ms = Date.parse(text);
+  return ms >= timeMsMin && ms < timeMsMax ? ms : invalid(path, 'is not a time');
+}
+
+function isRefusal(value: unknown): value is Refusal {
+  return typeof value === 'object' && value !== null && 'code' in value;
+}
+
+function planOf(eventId: number, body: PerformanceBody): PerformancePlan | Refusal {
+  const seating = seatingOf(body.seating);
+  if (isRefusal(seating)) return seating;
+  const startsAtMs = timeOf('/startsAt', body.startsAt);
+  const bookingOpensAtMs = timeOf('/bookingOpensAt', body.bookingOpensAt);
+  const bookingClosesAtMs = timeOf('/bookingClosesAt', body.bookingClosesAt);
+  if (isRefusal(startsAtMs)) return startsAtMs;
+  if (isRefusal(bookingOpensAtMs)) return bookingOpensAtMs;
+  if (isRefusal(bookingClosesAtMs)) return bookingClosesAtMs;
+  if (startsAtMs === null) return invalid('/startsAt', 'is required');
+  if (bookingOpensAtMs !== null && bookingClosesAtMs !== null && bookingClosesAtMs <= bookingOpensAtMs) {
+    return invalid('/bookingClosesAt', 'must be after bookingOpensAt');
+  }
+  return {
+    eventId,
+    startsAtMs,
+    bookingOpensAtMs,
+    bookingClosesAtMs,
+    price: body.price,
+    holdSeconds: body.holdSeconds ?? holdSecondsDefault,
+    maxReservationsPerUser: body.maxReservationsPerUser ?? 1,
+    seating,
+  };
+}
+
+/** All seats 1..N with their states, as text: 100,000 of them in one string, not as many objects. */
+function seatMapJson({ performance, taken }: SeatMap): string {
+  const { performanceId, price, seating } = performance;
+  const parts: string[] = [];
+  if (seating.kind === 'seated') {
+    for (let seat = 1; seat <= seating.seats; seat++) {
+      const label = seatLabel(seat, seating.seatsPerRow);
+      parts.push(`{"seat":${seat},"label":"${label}","price":${price},"status":"${taken.get(seat) ?? 'AVAILABLE'}"}`);
+    }
+  }
+  return `{"performanceId":${performanceId},"seats":[${parts.join(',')}]}`;
+}
+
+export function catalogRoutes(catalog: Catalog): Route[] {
+  async function createEvent(call: Call): Promise<Answer> {
+    const body = call.body as EventBody;
+    const event = await catalog.createEvent(body.name, body.description ?? null);
+    return event === null ? noEvent : { status: 201, value: eventView(event) };
+  }
+
+  async function listEvents(): Promise<Answer> {
+    return { status: 200, value: { items: (await catalog.listEvents()).map(eventView) } };
+  }
+
+  async function createPerformance(call: Call): Promise<Answer> {
+    const plan = planOf(call.params[0] as number, call.body as PerformanceBody);
+    if (isRefusal(plan)) return problem(plan);
+    const view = await catalog.createPerformance(plan);
+    if (view === null) return noEvent;
+    const headers = [['location', `/v1/performances/${view.performance.performanceId}`]] as const;
+    return { status: 201, value: performanceView(view), headers };
+  }
+
+  async function listPerformances(call: Call): Promise<Answer> {
+    const views = await catalog.listPerformances(call.params[0] as number);
+    return views === null ? noEvent : { status: 200, value: { items: views.map(performanceView) } };
+  }
+
+  async function readPerformance(call: Call): Promise<Answer> {
+    const view = await catalog.readPerformance(call.params[0] as number);
+    return view === null ? noPerformance : { status: 200, value: performanceView(view) };
+  }
+
+  async function readSeats(call: Call): Promise<Answer> {
+    const known = /^(?:W\/)?"(.+)"$/.exec(call.headers[0] ?? '')?.[1] ?? null;
+    const map = await catalog.readSeats(call.params[0] as number, known);
+    if (map === null) return noPerformance;
+    const headers = [
+      ['etag', `"${map.revision}"`],
+      ['cache-control', 'no-cache'],
+    ] as const;
+    if (map.revision === known) return { status: 304, headers };
+    return { status: 200, headers, json: seatMapJson(map) };
+  }
+
+  async function warm(call: Call): Promise<Answer> {
+    const performanceId = call.params[0] as number;
+    const result = await catalog.warm(performanceId);
+    const view = result === 'not_found' ? null : await catalog.readPerformance(performanceId);
+    if (view === null) return noPerformance;
+    const { seating } = view.performance;
+    const seats = seating.kind === 'seated' ? seating.seats : seating.capacity;
+    return { status: 200, value: { performanceId, seats, warmed: result === 'warmed' } };
+  }
+
+  return [
+    {
+      method: 'post',
+      path: '/v1/events',
+      summary: 'Create an event',
+      auth: 'admin',
+      body: eventBody,
+      isCreating: true,
+      success: [201, 'The event'],
+      codes: [],
+      handle: createEvent,
+    },
+    {
+      method: 'get',
+      path: '/v1/events',
+      summary: 'All events, newest first',
+      auth: 'none',
+      success: [200, 'The events'],
+      codes: [],
+      handle: listEvents,
+    },
+    {
+      method: 'post',
+      path: '/v1/events/{eventId}/performances',
+      summary: 'Create a performance with its seats or places',
+      auth: 'admin',
+      body: performanceBody,
+      isCreating: true,
+      success: [201, 'The performance'],
+      codes: [Code.eventNotFound],
+      handle: createPerformance,
+    },
+    {
+      method: 'get',
+      path: '/v1/events/{eventId}/performances',
+      summary: 'The performances of an event, with the places left',
+      auth: 'none',
+      success: [200, 'The performances'],
+      codes: [Code.eventNotFound],
+      handle: listPerformances,
+    },
+    {
+      method: 'get',
+      path: '/v1/performances/{performanceId}',
+      summary: 'One performance, with the places left',
+      auth: 'none',
+      success: [200, 'The performance'],
+      codes: [Code.performanceNotFound],
+      handle: readPerformance,
+    },
+    {
+      method: 'get',
+      path: '/v1/performances/{performanceId}/seats',
+      summary: 'The seat map as it is now',
+      auth: 'none',
+      headers: ['if-none-match'],
+      success: [200, 'The seats; 304 when `If-None-Match` still holds'],
+      codes: [Code.performanceNotFound],
+      handle: readSeats,
+    },
+    {
+      method: 'post',
+      path: '/v1/performances/{performanceId}/warm',
+      summary: 'Load a performance into Redis before its sale',
+      auth: 'admin',
+      success: [200, '`warmed` is true when it had been cold'],
+      codes: [Code.performanceNotFound],
+      handle: warm,
+    },
+  ];
+}

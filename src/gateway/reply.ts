@@ -1,0 +1,124 @@
+/**
+ * The one place that touches HttpResponse. An answer is given once, corked, and never to a client that has gone: using a
+ * response after its abort kills the process (uWebSockets.js).
+ */
+
+import type { HttpResponse } from 'uWebSockets.js';
+import { Packr } from 'msgpackr';
+import { type Code, codeTable, statusLine } from '../domain/codes.ts';
+import type { Refusal } from '../domain/reservation.ts';
+
+/** What a route answers: one of `value`, `json` and `text`, or no body. */
+export interface Answer {
+  readonly status: number;
+  readonly value?: unknown;
+  /** The value as JSON made by hand, where that is worth it: the hot path, large lists. */
+  readonly json?: string;
+  /** Instead of JSON or msgpack: a text of its own type. */
+  readonly text?: { readonly type: string; readonly body: string };
+  readonly headers?: readonly (readonly [string, string])[];
+  /** Set for an error: what the tables say of it. */
+  readonly code?: Code;
+}
+
+const packr = new Packr({ useRecords: false });
+const json = 'application/json';
+const problemJson = 'application/problem+json';
+const msgpack = 'application/msgpack';
+
+/** The answer for a refusal: RFC 9457, with what belongs to the code beside it. */
+export function problem(refusal: Refusal): Answer {
+  const { code, detail, allow, ...extra } = refusal;
+  const row = codeTable[code];
+  const headers: [string, string][] = [];
+  if (row.retryAfterSeconds > 0) headers.push(['retry-after', String(row.retryAfterSeconds)]);
+  if (code === 'unauthorized') headers.push(['www-authenticate', 'Bearer']);
+  if (allow !== undefined) headers.push(['allow', allow]);
+  return {
+    status: row.status,
+    code,
+    headers,
+    value: { type: `urn:fastpass:problem:${code}`, title: row.title, status: row.status, code, detail, ...extra },
+  };
+}
+
+/** The value of an answer, whichever way it was made; null for none. */
+export function bodyValueOf(answer: Answer): unknown {
+  return answer.json === undefined ? (answer.value ?? null) : JSON.parse(answer.json);
+}
+
+/** One request and its one answer. */
+export class Exchange {
+  readonly #response: HttpResponse;
+  readonly #wantsMsgpack: boolean;
+  readonly #isHead: boolean;
+  #isOver = false;
+  /** Called when the client goes before it has its answer. */
+  onAbandoned: (() => void) | null = null;
+
+  constructor(response: HttpResponse, accept: string, isHead: boolean) {
+    this.#response = response;
+    this.#wantsMsgpack = accept !== '' && accept.includes(msgpack);
+    this.#isHead = isHead;
+    response.onAborted(() => {
+      this.#isOver = true;
+      this.onAbandoned?.();
+    });
+  }
+
+  /** True once the answer is given or the client has gone. */
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  /**
+   * Collects the body, at most `bytesMax`; then `onBody` gets it, valid only during the call, or null when it was longer.
+   */
+  readBody(bytesMax: number, onBody: (body: Buffer | null) => void): void {
+    let collected: Buffer | null = null;
+    this.#response.onData((chunk, isLast) => {
+      if (this.#isOver) return;
+      const part = Buffer.from(chunk);
+      const length = (collected === null ? 0 : collected.length) + part.length;
+      if (length > bytesMax) return onBody(null);
+      if (isLast) return onBody(collected === null ? part : Buffer.concat([collected, part]));
+      // The chunk is uWebSockets.js's memory again after this call: copy it.
+      collected = collected === null ? Buffer.from(part) : Buffer.concat([collected, part]);
+    });
+  }
+
+  /** Gives the answer; nothing happens when there was one already or the client has gone. */
+  send(answer: Answer): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#response.cork(() => this.#write(answer));
+  }
+
+  #write(answer: Answer): void {
+    const response = this.#response;
+    response.writeStatus(statusLine(answer.status));
+    const { headers } = answer;
+    if (headers !== undefined) {
+      for (let i = 0; i < headers.length; i++) response.writeHeader(headers[i]![0], headers[i]![1]);
+    }
+    // A body that was refused for its size is not read to its end.
+    const closeConnection = answer.status === 413;
+    if (answer.text !== undefined) {
+      response.writeHeader('content-type', answer.text.type);
+      this.#end(answer.text.body, closeConnection);
+    } else if (answer.value === undefined && answer.json === undefined) {
+      response.endWithoutBody(answer.status === 204 || answer.status === 304 ? undefined : 0, closeConnection);
+    } else if (this.#wantsMsgpack) {
+      response.writeHeader('content-type', msgpack);
+      this.#end(packr.pack(bodyValueOf(answer)), closeConnection);
+    } else {
+      response.writeHeader('content-type', answer.code === undefined ? json : problemJson);
+      this.#end(answer.json ?? JSON.stringify(answer.value), closeConnection);
+    }
+  }
+
+  #end(body: string | Buffer, closeConnection: boolean): void {
+    if (this.#isHead) this.#response.endWithoutBody(Buffer.byteLength(body), closeConnection);
+    else this.#response.end(body, closeConnection);
+  }
+}

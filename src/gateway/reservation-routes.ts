@@ -1,0 +1,215 @@
+/** Reservations: hold, read, list, cancel. */
+import type { HoldFlush } from '../batcher/flush.ts';
+import { Code } from '../domain/codes.ts';
+import { isReservationId, uuidTimeMs } from '../domain/ids.ts';
+import type { Hold, HoldOutcome, Reservation } from '../domain/reservation.ts';
+import type { HoldStore } from '../domain/stores.ts';
+import { type Clock, sleep } from '../lib/clock.ts';
+import { messageOf } from '../lib/errors.ts';
+import type { Database } from '../persist/database.ts';
+import { cancelHeld } from '../persist/releases.ts';
+import { listReservations, readReservation } from '../persist/reservations.ts';
+import type { Identity } from './auth.ts';
+import { invalid } from './body.ts';
+import { type Answer, problem } from './reply.ts';
+import type { Call, Route } from './route.ts';
+import { type HoldBody, holdBody, type ReservationsQuery, reservationsQuery } from './schemas.ts';
+
+export interface ReservationRoutesOptions {
+  readonly clock: Clock;
+  readonly flush: HoldFlush;
+  readonly store: HoldStore;
+  readonly database: Database;
+  readonly ack: 'persisted' | 'held';
+  readonly requestDeadlineMs: number;
+  readonly log: { warn(message: string, fields?: Record<string, unknown>): void };
+}
+
+const limitDefault = 20;
+/** `held`: an acknowledged reservation may be this far behind in MySQL before its absence is believed. */
+const lagMsMax = 2000;
+const lagPollMs = 20;
+
+const notFound: Answer = problem({ code: Code.reservationNotFound, detail: 'No such reservation.' });
+
+// The holds of one flush end at the same millisecond: the text is made once (0.4 us a hold saved).
+let lastEndMs = 0;
+let lastEndText = '';
+function timeText(ms: number): string {
+  if (ms !== lastEndMs) {
+    lastEndMs = ms;
+    lastEndText = new Date(ms).toISOString();
+  }
+  return lastEndText;
+}
+
+/** The 201 of a hold. The body is put together by hand: every value is a number, a UUID or a time of our own making. */
+export function heldAnswer(hold: Hold): Answer {
+  const { reservationId, performanceId, userId, seats, partySize, amount } = hold;
+  const expiresAt = timeText(hold.expiresAtMs);
+  const what = partySize === 0 ? `"seats":[${seats.join(',')}]` : `"partySize":${partySize}`;
+  return {
+    status: 201,
+    headers: [['location', `/v1/reservations/${reservationId}`]],
+    json: `{"reservationId":"${reservationId}","performanceId":${performanceId},"userId":${userId},"status":"HELD",${what},"amount":${amount},"expiresAt":"${expiresAt}"}`,
+  };
+}
+
+function viewOf(reservation: Reservation): Record<string, unknown> {
+  const { reservationId, performanceId, userId, status, seats, partySize, amount } = reservation;
+  return {
+    reservationId,
+    performanceId,
+    userId,
+    status,
+    ...(partySize === 0 ? { seats } : { partySize }),
+    amount,
+    createdAt: new Date(reservation.createdAtMs).toISOString(),
+    expiresAt: new Date(reservation.expiresAtMs).toISOString(),
+  };
+}
+
+/** Why a hold body that fits its schema is no request all the same, or null. */
+function faultOf({ seats, partySize }: HoldBody): Answer | null {
+  if ((seats === undefined) === (partySize === undefined)) {
+    return problem(invalid(seats === undefined ? '/seats' : '/partySize', 'send either seats or partySize'));
+  }
+  if (seats === undefined || seats.length === 1) return null;
+  // Up to 100 seats: a pair of seats is compared without a Set.
+  const isRepeated = seats.length === 2 ? seats[0] === seats[1] : new Set(seats).size !== seats.length;
+  return isRepeated ? problem(invalid('/seats', 'must not have the same seat twice')) : null;
+}
+
+const noSeats: readonly number[] = [];
+
+export function reservationRoutes(options: ReservationRoutesOptions): Route[] {
+  const { clock, flush, store, database, ack, requestDeadlineMs, log } = options;
+
+  function hold(call: Call): Answer | Promise<Answer> {
+    const body = call.body as HoldBody;
+    const fault = faultOf(body);
+    if (fault !== null) return fault;
+    return new Promise((resolve) => {
+      const request = {
+        reservationId: call.newId,
+        performanceId: body.performanceId,
+        userId: call.identity.userId,
+        seats: body.seats ?? noSeats,
+        partySize: body.partySize ?? 0,
+      };
+      const onOutcome = (outcome: HoldOutcome): void => {
+        resolve(outcome.kind === 'held' ? heldAnswer(outcome.hold) : problem(outcome.refusal));
+      };
+      const pending = flush.submit(request, clock.nowMs() + requestDeadlineMs, onOutcome);
+      if (pending !== null) {
+        call.onAbandoned = () => {
+          pending.abandoned = true;
+        };
+      }
+    });
+  }
+
+  /** The caller's own reservation, or null; `held`: waits for one that MySQL is about to have. */
+  async function readOwn(identity: Identity, reservationId: string): Promise<Reservation | null> {
+    const isAwaited = ack === 'held' && isReservationId(reservationId);
+    const untilMs = isAwaited ? clock.nowMs() + lagMsMax - Math.abs(Date.now() - uuidTimeMs(reservationId)) : 0;
+    let reservation = await readReservation(database, reservationId);
+    while (reservation === null && clock.nowMs() < untilMs) {
+      await sleep(clock, lagPollMs);
+      reservation = await readReservation(database, reservationId);
+    }
+    if (reservation === null) return null;
+    return reservation.userId === identity.userId || identity.role === 'admin' ? reservation : null;
+  }
+
+  async function read(call: Call): Promise<Answer> {
+    const reservation = await readOwn(call.identity, call.params[0] as string);
+    return reservation === null ? notFound : { status: 200, value: viewOf(reservation) };
+  }
+
+  async function list(call: Call): Promise<Answer> {
+    const query = call.query as ReservationsQuery;
+    const before = query.cursor ?? null;
+    if (before !== null && !isReservationId(before)) return problem(invalid('/cursor', 'is not a cursor of this list'));
+    const limit = query.limit === undefined ? limitDefault : Number(query.limit);
+    const { userId } = call.identity;
+    const items = await listReservations(database, { userId, status: query.status ?? null, before, limit: limit + 1 });
+    const page = items.slice(0, limit);
+    const next = items.length > limit ? (page.at(-1)?.reservationId ?? null) : null;
+    return { status: 200, value: { items: page.map(viewOf), next } };
+  }
+
+  async function cancel(call: Call): Promise<Answer> {
+    const reservationId = call.params[0] as string;
+    if ((await readOwn(call.identity, reservationId)) === null) return notFound;
+    const release = await cancelHeld(database, reservationId);
+    if (release !== null) {
+      try {
+        await store.release([release]);
+      } catch (thrown) {
+        // MySQL has it. Redis frees the seats when the hold ends there, or when it is loaded anew.
+        log.warn('redis was not told of a cancellation', { reservationId, error: messageOf(thrown) });
+      }
+      return cancelled(reservationId);
+    }
+    // It was not held any more: say what it is. A repeated cancellation is answered like the first.
+    const reservation = await readReservation(database, reservationId);
+    if (reservation?.status === 'CANCELLED') return cancelled(reservationId);
+    return problem({ code: Code.reservationExpired, detail: 'The hold has expired.' });
+  }
+
+  return [
+    {
+      method: 'post',
+      path: '/v1/reservations',
+      summary: 'Hold seats, or places for a party',
+      auth: 'user',
+      body: holdBody,
+      isCreating: true,
+      success: [201, 'Held until `expiresAt`'],
+      codes: [
+        Code.performanceNotFound,
+        Code.seatNotFound,
+        Code.seatTaken,
+        Code.soldOut,
+        Code.alreadyReserved,
+        Code.bookingNotOpen,
+        Code.bookingClosed,
+        Code.overloaded,
+      ],
+      handle: hold,
+    },
+    {
+      method: 'get',
+      path: '/v1/reservations',
+      summary: "The caller's own reservations, newest first",
+      auth: 'user',
+      query: reservationsQuery,
+      success: [200, 'A page; `next` is the cursor of the one after it, or null'],
+      codes: [],
+      handle: list,
+    },
+    {
+      method: 'get',
+      path: '/v1/reservations/{reservationId}',
+      summary: 'One reservation of the caller',
+      auth: 'user',
+      success: [200, 'The reservation'],
+      codes: [Code.reservationNotFound],
+      handle: read,
+    },
+    {
+      method: 'delete',
+      path: '/v1/reservations/{reservationId}',
+      summary: 'Cancel: the seats are free at once',
+      auth: 'user',
+      success: [200, 'Cancelled'],
+      codes: [Code.reservationNotFound, Code.reservationExpired],
+      handle: cancel,
+    },
+  ];
+}
+
+function cancelled(reservationId: string): Answer {
+  return { status: 200, value: { reservationId, status: 'CANCELLED', refunded: 0 } };
+}

@@ -1,0 +1,39 @@
+/** What a route is: one row of the table from which requests are served and the OpenAPI document is made. */
+import type { Code } from '../domain/codes.ts';
+import type { Identity } from './auth.ts';
+import type { Answer } from './reply.ts';
+import type { Shape } from './schemas.ts';
+
+/** A request that has passed authorisation and its schemas. */
+export interface Call {
+  /** Null only on routes that need no token. */
+  readonly identity: Identity;
+  /** Values of the path's `{names}`, checked by name: `...Id` numbers as numbers, `reservationId` as text. */
+  readonly params: readonly (number | string)[];
+  readonly query: Readonly<Record<string, string>>;
+  readonly body: unknown;
+  /** Headers the route asked for, in its order; empty text for none. */
+  readonly headers: readonly string[];
+  /** The id a created resource goes by; an earlier try's one when an Idempotency-Key is repeated after a crash. */
+  readonly newId: string;
+  /** Set: called when the client goes before it has its answer. */
+  onAbandoned: (() => void) | null;
+}
+
+export interface Route {
+  readonly method: 'get' | 'post' | 'put' | 'delete';
+  /** As OpenAPI writes it: `/v1/events/{eventId}`. */
+  readonly path: string;
+  readonly summary: string;
+  readonly auth: 'none' | 'user' | 'admin';
+  readonly body?: Shape;
+  readonly query?: Shape;
+  readonly headers?: readonly string[];
+  /** True on a POST that creates: it honours Idempotency-Key. */
+  readonly isCreating?: boolean;
+  /** Status of success and what it means. */
+  readonly success: readonly [status: number, description: string];
+  /** The codes of its own; those of authorisation, validation and the stores are added by `auth` and `body`. */
+  readonly codes: readonly Code[];
+  readonly handle: (call: Call) => Answer | Promise<Answer>;
+}

@@ -1,0 +1,261 @@
+/** The HTTP server: takes requests through the route table, from headers to answer. */
+import {
+  App,
+  type HttpRequest,
+  type HttpResponse,
+  type RecognizedString,
+  type TemplatedApp,
+  type us_listen_socket,
+  us_listen_socket_close,
+  us_socket_local_port,
+} from 'uWebSockets.js';
+import { Code } from '../domain/codes.ts';
+import { newReservationId } from '../domain/ids.ts';
+import type { Refusal } from '../domain/reservation.ts';
+import type { Clock } from '../lib/clock.ts';
+import { messageOf, StoreUnavailable } from '../lib/errors.ts';
+import type { Authenticate, Identity } from './auth.ts';
+import { bodyBytesMax, invalid, type MediaType, mediaTypeOf, parseBody, schemaErrors } from './body.ts';
+import { fingerprintOf, type Idempotency, isIdempotencyKey } from './idempotency.ts';
+import type { RateLimit } from './rate-limit.ts';
+import { type Answer, Exchange, problem } from './reply.ts';
+import type { Call, Route } from './route.ts';
+
+declare module 'uWebSockets.js' {
+  interface TemplatedApp {
+    /** The native call takes all four; the published types know three at once. */
+    listen(
+      host: RecognizedString,
+      port: number,
+      options: number,
+      onListening: (socket: us_listen_socket | false) => void,
+    ): TemplatedApp;
+  }
+}
+
+export interface ServerOptions {
+  readonly routes: readonly Route[];
+  readonly authenticate: Authenticate;
+  readonly rateLimit: RateLimit;
+  readonly idempotency: Idempotency;
+  readonly clock: Clock;
+  readonly onAnswer: (route: number, status: number) => void;
+  readonly log: { error(message: string, fields?: Record<string, unknown>): void };
+}
+
+// LIBUS_LISTEN_DEFAULT and LIBUS_LISTEN_EXCLUSIVE_PORT; by default a second process takes half the connections silently.
+const listenShared = 0;
+const listenExclusive = 1;
+
+const nobody: Identity = { userId: 0, role: 'user' };
+const noQuery: Readonly<Record<string, string>> = {};
+const noHeaders: readonly string[] = [];
+
+// Answers without a detail of their own are made once.
+const unauthorized = problem({ code: Code.unauthorized, detail: 'Send a valid bearer token.' });
+const forbidden = problem({ code: Code.forbidden, detail: 'This needs the role admin.' });
+const rateLimited = problem({ code: Code.rateLimited, detail: 'Too many requests of this user; slow down.' });
+const tooLarge = problem({ code: Code.payloadTooLarge, detail: `The body may have ${bodyBytesMax} bytes.` });
+const unsupported = problem({
+  code: Code.unsupportedMediaType,
+  detail: 'Send application/json or application/msgpack.',
+});
+const unreadable: Readonly<Record<'json' | 'msgpack', Answer>> = {
+  json: problem(invalid('', 'is not JSON')),
+  msgpack: problem(invalid('', 'is not msgpack')),
+};
+const badKey = problem(invalid('Idempotency-Key', 'must be 1 to 64 visible ASCII characters'));
+const notFound = problem({ code: Code.notFound, detail: 'No such path.' });
+const storeDown = problem({ code: Code.unavailable, detail: 'A store does not answer; try again.' });
+
+/** A request that passed its headers; the body, when there is one, is read next. */
+interface Opened {
+  readonly route: Route;
+  readonly index: number;
+  readonly exchange: Exchange;
+  readonly identity: Identity;
+  readonly params: readonly (number | string)[];
+  readonly query: Readonly<Record<string, string>>;
+  readonly headers: readonly string[];
+  readonly idempotencyKey: string;
+}
+
+export class Server {
+  readonly #options: ServerOptions;
+  readonly #app: TemplatedApp;
+  #listenSocket: us_listen_socket | null = null;
+
+  constructor(options: ServerOptions) {
+    this.#options = options;
+    this.#app = App();
+    for (let index = 0; index < options.routes.length; index++) this.#register(options.routes[index]!, index);
+    this.#registerOthers();
+  }
+
+  /** Listens; resolves with the port. Rejects when the port is taken. `isShared` lets other processes listen too. */
+  listen(host: string, port: number, isShared: boolean): Promise<number> {
+    return new Promise((resolve, reject) => {
+      const onListening = (socket: us_listen_socket | false): void => {
+        if (socket === false) {
+          reject(new Error(`cannot listen on ${host}:${port}: is it in use?`));
+          return;
+        }
+        this.#listenSocket = socket;
+        resolve(us_socket_local_port(socket));
+      };
+      this.#app.listen(host, port, isShared ? listenShared : listenExclusive, onListening);
+    });
+  }
+
+  /** Takes no new connection; those there are stay. */
+  stopListening(): void {
+    if (this.#listenSocket !== null) us_listen_socket_close(this.#listenSocket);
+    this.#listenSocket = null;
+  }
+
+  /** Closes every connection. */
+  close(): void {
+    this.#app.close();
+  }
+
+  #register(route: Route, index: number): void {
+    const pattern = route.path.replace(/\{(\w+)\}/g, ':$1');
+    const serve = (response: HttpResponse, request: HttpRequest): void => this.#serve(route, index, response, request);
+    if (route.method === 'get') this.#app.get(pattern, serve).head(pattern, serve);
+    else if (route.method === 'post') this.#app.post(pattern, serve);
+    else if (route.method === 'put') this.#app.put(pattern, serve);
+    else this.#app.del(pattern, serve);
+  }
+
+  /** Paths of the table with another method, and everything else. */
+  #registerOthers(): void {
+    const methodsOf = new Map<string, string[]>();
+    for (const { path, method } of this.#options.routes) {
+      const methods = methodsOf.get(path) ?? [];
+      methods.push(...(method === 'get' ? ['GET', 'HEAD'] : [method.toUpperCase()]));
+      methodsOf.set(path, methods);
+    }
+    for (const [path, methods] of methodsOf) {
+      const allow = methods.join(', ');
+      const answer = problem({ code: Code.methodNotAllowed, detail: `This path allows ${allow}.`, allow });
+      this.#app.any(path.replace(/\{(\w+)\}/g, ':$1'), (response, request) => {
+        this.#exchangeOf(response, request).send(answer);
+      });
+    }
+    this.#app.any('/*', (response, request) => this.#exchangeOf(response, request).send(notFound));
+  }
+
+  #exchangeOf(response: HttpResponse, request: HttpRequest): Exchange {
+    return new Exchange(response, request.getHeader('accept'), request.getMethod() === 'head');
+  }
+
+  // The request is uWebSockets.js's until this returns: everything needed of it is read here.
+  #serve(route: Route, index: number, response: HttpResponse, request: HttpRequest): void {
+    const options = this.#options;
+    const exchange = this.#exchangeOf(response, request);
+    let identity: Identity | null = nobody;
+    if (route.auth !== 'none') {
+      identity = options.authenticate(request.getHeader('authorization'));
+      if (identity === null) return this.#answer(index, exchange, unauthorized);
+      if (!options.rateLimit.allows(identity.userId, options.clock.nowMs())) {
+        return this.#answer(index, exchange, rateLimited);
+      }
+      if (route.auth === 'admin' && identity.role !== 'admin') return this.#answer(index, exchange, forbidden);
+    }
+    const params = paramsOf(route.path, request);
+    if (!Array.isArray(params)) return this.#answer(index, exchange, problem(params as Refusal));
+    const query = route.query === undefined ? noQuery : Object.fromEntries(new URLSearchParams(request.getQuery()));
+    if (route.query !== undefined && !route.query.validator.Check(query)) {
+      return this.#answer(index, exchange, problem(schemaErrors(route.query.validator, query)));
+    }
+    const idempotencyKey = route.isCreating === true ? request.getHeader('idempotency-key') : '';
+    if (idempotencyKey !== '' && !isIdempotencyKey(idempotencyKey)) return this.#answer(index, exchange, badKey);
+    const headers = route.headers?.map((name) => request.getHeader(name)) ?? noHeaders;
+    const opened = { route, index, exchange, identity, params, query, headers, idempotencyKey };
+    if (route.body === undefined) {
+      this.#run(opened, undefined);
+      return;
+    }
+    const mediaType = mediaTypeOf(request.getHeader('content-type'));
+    if (mediaType === 'unsupported') return this.#answer(index, exchange, unsupported);
+    if (Number(request.getHeader('content-length')) > bodyBytesMax) return this.#answer(index, exchange, tooLarge);
+    exchange.readBody(bodyBytesMax, (body) => this.#onBody(opened, mediaType, body));
+  }
+
+  #onBody(opened: Opened, mediaType: Exclude<MediaType, 'unsupported'>, body: Buffer | null): void {
+    const { route, index, exchange } = opened;
+    if (body === null) return this.#answer(index, exchange, tooLarge);
+    const value = parseBody(body, mediaType);
+    if (value === undefined) return this.#answer(index, exchange, unreadable[mediaType]);
+    const { validator } = route.body!;
+    if (!validator.Check(value)) return this.#answer(index, exchange, problem(schemaErrors(validator, value)));
+    this.#run(opened, value);
+  }
+
+  #run(opened: Opened, body: unknown): void {
+    const { route, index, exchange, identity, params, query, headers, idempotencyKey } = opened;
+    const newId = route.isCreating === true ? newReservationId() : '';
+    const call: Call = { identity, params, query, body, headers, newId, onAbandoned: null };
+    let answer: Answer | Promise<Answer>;
+    try {
+      answer = idempotencyKey === '' ? route.handle(call) : this.#runOnce(opened, call);
+    } catch (thrown) {
+      this.#fail(index, exchange, thrown);
+      return;
+    }
+    if (!(answer instanceof Promise)) return this.#answer(index, exchange, answer);
+    // Somebody may wait for the same key: a keyed request is not dropped with its client.
+    if (idempotencyKey === '') exchange.onAbandoned = call.onAbandoned;
+    answer.then(
+      (settled) => this.#answer(index, exchange, settled),
+      (thrown: unknown) => this.#fail(index, exchange, thrown),
+    );
+  }
+
+  #runOnce({ route, params, idempotencyKey }: Opened, call: Call): Promise<Answer> {
+    const fingerprint = fingerprintOf(`${route.method} ${route.path} ${params.join(' ')}`, call.body);
+    const { userId } = call.identity;
+    return this.#options.idempotency.run(userId, idempotencyKey, fingerprint, call.newId, async (newId) =>
+      route.handle({ ...call, newId }),
+    );
+  }
+
+  #answer(index: number, exchange: Exchange, answer: Answer): void {
+    this.#options.onAnswer(index, answer.status);
+    exchange.send(answer);
+  }
+
+  #fail(index: number, exchange: Exchange, thrown: unknown): void {
+    if (!(thrown instanceof StoreUnavailable)) {
+      const stack = thrown instanceof Error ? thrown.stack : undefined;
+      this.#options.log.error('a request failed', { route: index, error: messageOf(thrown), stack });
+    }
+    this.#answer(index, exchange, storeDown);
+  }
+}
+
+const numberPattern = /^[1-9]\d{0,15}$/;
+const uuidPattern = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+
+const noParams: readonly (number | string)[] = [];
+
+/** The values of `{names}` in a path, or what is wrong with one. */
+function paramsOf(path: string, request: HttpRequest): readonly (number | string)[] | Refusal {
+  if (!path.includes('{')) return noParams;
+  const names = path.match(/(?<=\{)\w+(?=\})/g) ?? [];
+  const params: (number | string)[] = [];
+  for (let i = 0; i < names.length; i++) {
+    const text = request.getParameter(i) ?? '';
+    if (names[i] === 'reservationId') {
+      if (!uuidPattern.test(text)) return invalid(`/${names[i]}`, 'must be a UUID');
+      params.push(text.toLowerCase());
+    } else {
+      const number = Number(text);
+      if (!numberPattern.test(text) || !Number.isSafeInteger(number)) {
+        return invalid(`/${names[i]}`, 'must be a positive integer');
+      }
+      params.push(number);
+    }
+  }
+  return params;
+}

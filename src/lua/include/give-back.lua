@@ -1,0 +1,33 @@
+-- Frees everything one reservation holds: its seats, or its places, its entry, its user's slot, its end in the index.
+-- A seat is freed only while this reservation owns it. Needs seatsKey, reservationsKey, usersKey and expiryKey.
+--   id        reservation id
+--   stored    its value in the reservations hash
+--   versions  seat (text) -> version that MySQL gave the freed seat; nil: one more than the seat has here
+-- Returns the number of places freed and the id of its journal entry.
+local function giveBack(id, stored, versions)
+  local userId, _, partySize, journalId, seatList = string.match(stored, '^(%d+) (%d+) (%d+) (%S+) (.*)$')
+  local freed = tonumber(partySize)
+  for seat in string.gmatch(seatList, '%d+') do
+    local value = redis.call('HGET', seatsKey, seat)
+    local version, owner = string.match(value or '', '^%a (%d+) %d+ (.+)$')
+    if owner == id then
+      local freeVersion = versions and versions[seat] or (tonumber(version) + 1)
+      redis.call('HSET', seatsKey, seat, string.format('A %d', freeVersion))
+      freed = freed + 1
+    end
+  end
+  local ids = redis.call('HGET', usersKey, userId)
+  if ids == id then
+    redis.call('HDEL', usersKey, userId)
+  elseif ids then
+    local from, to = string.find(ids, id, 1, true)
+    if from then
+      -- Ids stand apart by one space: cut the id with the space before it, or after it when it is the first.
+      local rest = from == 1 and string.sub(ids, to + 2) or (string.sub(ids, 1, from - 2) .. string.sub(ids, to + 1))
+      redis.call('HSET', usersKey, userId, rest)
+    end
+  end
+  redis.call('HDEL', reservationsKey, id)
+  redis.call('ZREM', expiryKey, id)
+  return freed, journalId
+end

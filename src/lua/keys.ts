@@ -1,0 +1,45 @@
+/** Every key of Redis. All keys of a performance carry its hash tag `{p<id>}`, so that one script touches one slot. */
+
+/** What a performance needs for one script call; made once a performance and process, see `performanceKeys`. */
+export interface PerformanceKeys {
+  readonly meta: string;
+  readonly seats: string;
+  readonly reservations: string;
+  readonly users: string;
+  readonly expiry: string;
+  readonly journal: string;
+  readonly void: string;
+  readonly lock: string;
+}
+
+/** The keys of one performance. */
+export function performanceKeys(performanceId: number): PerformanceKeys {
+  const tag = `{p${performanceId}}`;
+  return {
+    meta: `${tag}:meta`,
+    seats: `${tag}:seats`,
+    reservations: `${tag}:reservations`,
+    users: `${tag}:users`,
+    expiry: `${tag}:expiry`,
+    journal: `${tag}:journal`,
+    void: `${tag}:void`,
+    lock: `${tag}:lock`,
+  };
+}
+
+/** Where one load writes before warm.lua puts it in place: seats, reservations, users, expiry. */
+export function loadKeys(performanceId: number, loadId: string): readonly [string, string, string, string] {
+  const prefix = `{p${performanceId}}:load:${loadId}`;
+  return [`${prefix}:seats`, `${prefix}:reservations`, `${prefix}:users`, `${prefix}:expiry`];
+}
+
+/** The answer remembered for a user's Idempotency-Key: per user, since one key may not serve two performances. */
+export function idempotencyKey(userId: number, key: string): string {
+  return `{u${userId}}:idempotency:${key}`;
+}
+
+/** Set of the performances that have been warm: where the journal recovery looks. */
+export const warmPerformancesKey = 'fastpass:performances';
+
+/** The leader's lease. */
+export const leaseKey = 'fastpass:leader';

@@ -1,0 +1,145 @@
+/** Puts a performance read from MySQL into Redis: hashes under keys of its own first, then one script in one step. */
+import { randomUUID } from 'node:crypto';
+import { placesOf } from '../domain/performance.ts';
+import { SeatStatus } from '../domain/reservation.ts';
+import type { Snapshot } from '../domain/snapshot.ts';
+import { StoreUnavailable } from '../lib/errors.ts';
+import type { RedisConnection } from './connection.ts';
+import { loadKeys, performanceKeys, warmPerformancesKey } from './keys.ts';
+import { warmCall } from './scripts.ts';
+
+/** What a load must know before MySQL is read. */
+export interface LoadStart {
+  readonly performanceId: number;
+  /** What the `void` key held: another value at the end means that MySQL changed meanwhile. */
+  readonly voidBefore: string;
+}
+
+export type LoadResult = 'warmed' | 'already' | 'void';
+
+const fieldsPerCommandMax = 500;
+/** A load that dies halfway leaves nothing for longer. */
+const loadKeysExpireSeconds = 60;
+
+/** True when the performance is warm. Rejects with StoreUnavailable. */
+export async function isWarm(connection: RedisConnection, performanceId: number): Promise<boolean> {
+  try {
+    return (await connection.client.exists(performanceKeys(performanceId).meta)) === 1;
+  } catch (thrown) {
+    throw new StoreUnavailable('redis', thrown);
+  }
+}
+
+/** Call before the snapshot is read. Rejects with StoreUnavailable. */
+export async function startLoad(connection: RedisConnection, performanceId: number): Promise<LoadStart> {
+  try {
+    const voidBefore = (await connection.client.get(performanceKeys(performanceId).void)) ?? '';
+    return { performanceId, voidBefore };
+  } catch (thrown) {
+    throw new StoreUnavailable('redis', thrown);
+  }
+}
+
+/** The fields of the four hashes, as hold.lua describes them. */
+function hashesOf(
+  snapshot: Snapshot,
+  nowMs: number,
+): { seats: string[]; reservations: string[]; users: string[]; expiry: string[] } {
+  const seatsOf = new Map<string, number[]>();
+  for (const { seat, status, reservationId } of snapshot.seats) {
+    if (status === SeatStatus.AVAILABLE || reservationId === null) continue;
+    const seats = seatsOf.get(reservationId);
+    if (seats === undefined) seatsOf.set(reservationId, [seat]);
+    else seats.push(seat);
+  }
+  const endOf = new Map<string, number>();
+  const idsOf = new Map<number, string[]>();
+  const reservations: string[] = [];
+  const expiry: string[] = [];
+  for (const { reservationId, userId, partySize, remainingMs } of snapshot.reservations) {
+    // The rest of the hold travels as a duration: the clocks of MySQL and Redis are never compared.
+    const endMs = remainingMs === null ? 0 : nowMs + remainingMs;
+    endOf.set(reservationId, endMs);
+    const ids = idsOf.get(userId);
+    if (ids === undefined) idsOf.set(userId, [reservationId]);
+    else ids.push(reservationId);
+    const seats = (seatsOf.get(reservationId) ?? []).join(',');
+    reservations.push(reservationId, `${userId} ${endMs} ${partySize} 0-0 ${seats}`);
+    if (partySize > 0 && remainingMs !== null) expiry.push(String(endMs), reservationId);
+  }
+  const seats: string[] = [];
+  for (const { seat, status, version, reservationId } of snapshot.seats) {
+    if (status === SeatStatus.AVAILABLE || reservationId === null) seats.push(String(seat), `A ${version}`);
+    else {
+      const state = status === SeatStatus.HELD ? 'H' : 'O';
+      seats.push(String(seat), `${state} ${version} ${endOf.get(reservationId) ?? 0} ${reservationId}`);
+    }
+  }
+  const users: string[] = [];
+  for (const [userId, ids] of idsOf) users.push(String(userId), ids.join(' '));
+  return { seats, reservations, users, expiry };
+}
+
+function remainingOf(snapshot: Snapshot): number {
+  const { performance, seats, reservations } = snapshot;
+  let taken = 0;
+  if (performance.seating.kind === 'seated') {
+    for (const seat of seats) if (seat.status !== SeatStatus.AVAILABLE) taken++;
+  } else {
+    for (const reservation of reservations) taken += reservation.partySize;
+  }
+  return placesOf(performance) - taken;
+}
+
+/** Writes the snapshot and makes it the truth of Redis, unless it is warm already or void. Rejects with StoreUnavailable. */
+export async function finishLoad(
+  connection: RedisConnection,
+  start: LoadStart,
+  snapshot: Snapshot,
+): Promise<LoadResult> {
+  const { performance } = snapshot;
+  const { seating } = performance;
+  const keys = performanceKeys(start.performanceId);
+  const loadId = randomUUID();
+  const loaded = loadKeys(start.performanceId, loadId);
+  try {
+    const [seconds, microseconds] = await connection.client.time();
+    const hashes = hashesOf(snapshot, Number(seconds) * 1000 + Math.floor(Number(microseconds) / 1000));
+    await connection.client.sadd(warmPerformancesKey, start.performanceId);
+    const writes: [string, string[], 'hset' | 'zadd'][] = [
+      [loaded[0], hashes.seats, 'hset'],
+      [loaded[1], hashes.reservations, 'hset'],
+      [loaded[2], hashes.users, 'hset'],
+      [loaded[3], hashes.expiry, 'zadd'],
+    ];
+    const pipeline = connection.client.pipeline();
+    for (const [key, fields, command] of writes) {
+      for (let first = 0; first < fields.length; first += fieldsPerCommandMax * 2) {
+        const part = fields.slice(first, first + fieldsPerCommandMax * 2);
+        if (command === 'hset') pipeline.hset(key, ...part);
+        else pipeline.zadd(key, ...part);
+      }
+      if (fields.length > 0) pipeline.expire(key, loadKeysExpireSeconds);
+    }
+    for (const [error] of (await pipeline.exec()) ?? []) if (error !== null) throw error;
+    const meta = {
+      kind: seating.kind,
+      places: placesOf(performance),
+      remaining: remainingOf(snapshot),
+      price: performance.price,
+      holdSeconds: performance.holdSeconds,
+      perUser: performance.maxReservationsPerUser,
+      partyMax: seating.kind === 'capacity' ? seating.maxPartySize : 0,
+      opensAt: performance.bookingOpensAtMs ?? 0,
+      closesAt: performance.bookingClosesAtMs ?? 0,
+      load: loadId,
+      revision: 0,
+    };
+    const reply = await connection.runOne(
+      warmCall(keys, loaded, start.voidBefore, Object.entries(meta).flat().map(String)),
+    );
+    return reply === 0 ? 'warmed' : reply === 1 ? 'already' : 'void';
+  } catch (thrown) {
+    throw thrown instanceof StoreUnavailable ? thrown : new StoreUnavailable('redis', thrown);
+  }
+}

@@ -1,0 +1,217 @@
+/** The arbiter on real Redis: one pipeline a flush, the requests of a performance folded into one script call. */
+import { Packr } from 'msgpackr';
+import { Code } from '../domain/codes.ts';
+import type { Hold, HoldRequest, Refusal, Release } from '../domain/reservation.ts';
+import type { HoldDecision, HoldGroup, HoldStore } from '../domain/stores.ts';
+import { StoreUnavailable } from '../lib/errors.ts';
+import type { RedisConnection } from './connection.ts';
+import { parseJournalEntry } from './journal.ts';
+import { type PerformanceKeys, performanceKeys, warmPerformancesKey } from './keys.ts';
+import { coolCall, holdCall, releaseCall, type ScriptCall } from './scripts.ts';
+
+/** msgpack as both sides of the scripts speak it: plain arrays, 64-bit integers as numbers. */
+export const scriptPackr = new Packr({ useRecords: false, int64AsType: 'number' });
+
+/** First element of a result of hold.lua. */
+export const HoldCode = {
+  held: 0,
+  seatTaken: 2,
+  soldOut: 3,
+  alreadyReserved: 4,
+  notOpen: 5,
+  closed: 6,
+  noSeat: 7,
+  wrongKind: 8,
+  partyTooLarge: 9,
+} as const;
+
+/** `[remaining, price, holdSeconds, results]`, see hold.lua. */
+type HoldReply = [number, number, number, HoldResult[]];
+type HoldResult = [number, ...unknown[]];
+
+// Refusals without a detail of their own are made once: the rush is made of them.
+const soldOut: HoldDecision = refuse({ code: Code.soldOut, detail: 'Not enough places are left.' });
+const notOpen: HoldDecision = refuse({ code: Code.bookingNotOpen, detail: 'Booking has not opened yet.' });
+const closed: HoldDecision = refuse({ code: Code.bookingClosed, detail: 'Booking is closed.' });
+const cold: HoldDecision = { kind: 'cold' };
+
+function refuse(refusal: Refusal): HoldDecision {
+  return { kind: 'refused', refusal };
+}
+
+/** Keeps the last `remaining` a script call reported, for the memory queue's sold-out answers. */
+export type RemainingListener = (performanceId: number, remaining: number) => void;
+
+const performancesKnownMax = 100_000;
+
+export class RedisHoldStore implements HoldStore {
+  readonly #connection: RedisConnection;
+  readonly #onRemaining: RemainingListener;
+  readonly #keys = new Map<number, PerformanceKeys>();
+
+  constructor(connection: RedisConnection, onRemaining: RemainingListener = () => {}) {
+    this.#connection = connection;
+    this.#onRemaining = onRemaining;
+  }
+
+  async hold(groups: readonly HoldGroup[]): Promise<HoldDecision[][]> {
+    const calls: ScriptCall[] = new Array(groups.length);
+    for (let i = 0; i < groups.length; i++) {
+      const group = groups[i]!;
+      calls[i] = holdCall(this.#keysOf(group.performanceId), packRequests(group.requests));
+    }
+    const replies = await this.#connection.run(calls);
+    const decisions: HoldDecision[][] = new Array(groups.length);
+    for (let i = 0; i < groups.length; i++) decisions[i] = this.#decisionsOf(groups[i]!, replies[i]);
+    return decisions;
+  }
+
+  async release(releases: readonly Release[]): Promise<void> {
+    const rowsOf = new Map<number, unknown[]>();
+    for (const release of releases) {
+      const row = [release.reservationId, ...release.seatVersions];
+      const rows = rowsOf.get(release.performanceId);
+      if (rows === undefined) rowsOf.set(release.performanceId, [row]);
+      else rows.push(row);
+    }
+    const performanceIds = [...rowsOf.keys()];
+    const calls = performanceIds.map((id) => releaseCall(this.#keysOf(id), scriptPackr.pack(rowsOf.get(id))));
+    const replies = await this.#connection.run(calls);
+    for (let i = 0; i < replies.length; i++) {
+      const reply = replies[i];
+      if (reply instanceof Error) throw reply;
+      if (typeof reply === 'number' && reply >= 0) this.#onRemaining(performanceIds[i]!, reply);
+    }
+  }
+
+  async cool(performanceId: number, reservationIds: readonly string[]): Promise<void> {
+    await this.#connection.runOne(coolCall(this.#keysOf(performanceId), reservationIds));
+  }
+
+  async forget(holds: readonly Hold[]): Promise<void> {
+    const entriesOf = new Map<string, string[]>();
+    for (const hold of holds) {
+      const { journal } = this.#keysOf(hold.performanceId);
+      const entries = entriesOf.get(journal);
+      if (entries === undefined) entriesOf.set(journal, [hold.journalId]);
+      else entries.push(hold.journalId);
+    }
+    try {
+      await Promise.all([...entriesOf].map(([journal, entries]) => this.#connection.client.xdel(journal, ...entries)));
+    } catch (thrown) {
+      throw new StoreUnavailable('redis', thrown);
+    }
+  }
+
+  async journal(ageMs: number, countMax: number): Promise<Hold[]> {
+    const { client } = this.#connection;
+    try {
+      const performanceIds = (await client.smembers(warmPerformancesKey)).map(Number);
+      const [seconds, microseconds] = await client.time();
+      // The age is measured by the clock that made the entry ids.
+      const upTo = Number(seconds) * 1000 + Math.floor(Number(microseconds) / 1000) - ageMs;
+      const entries = await Promise.all(
+        performanceIds.map((id) => client.xrange(this.#keysOf(id).journal, '-', upTo, 'COUNT', countMax)),
+      );
+      return entries.flatMap((list, i) => list.map((entry) => parseJournalEntry(performanceIds[i]!, entry)));
+    } catch (thrown) {
+      throw new StoreUnavailable('redis', thrown);
+    }
+  }
+
+  #keysOf(performanceId: number): PerformanceKeys {
+    let keys = this.#keys.get(performanceId);
+    if (keys === undefined) {
+      // Ids come from clients too: those that exist nowhere must not fill the memory.
+      if (this.#keys.size >= performancesKnownMax) this.#keys.clear();
+      keys = performanceKeys(performanceId);
+      this.#keys.set(performanceId, keys);
+    }
+    return keys;
+  }
+
+  #decisionsOf(group: HoldGroup, reply: unknown): HoldDecision[] {
+    const { performanceId, requests } = group;
+    if (reply === null) return requests.map(() => cold);
+    if (!Buffer.isBuffer(reply)) {
+      const error = reply instanceof Error ? reply : new StoreUnavailable('redis', 'unexpected reply of hold.lua');
+      return requests.map(() => ({ kind: 'failed', error }));
+    }
+    const [remaining, price, holdSeconds, results]: HoldReply = scriptPackr.unpack(reply);
+    this.#onRemaining(performanceId, remaining);
+    const decisions: HoldDecision[] = new Array(requests.length);
+    for (let i = 0; i < requests.length; i++) {
+      const result = results[i];
+      decisions[i] =
+        result === undefined
+          ? { kind: 'failed', error: new StoreUnavailable('redis', 'hold.lua answered short') }
+          : decisionOf(requests[i]!, result, price, holdSeconds);
+    }
+    return decisions;
+  }
+}
+
+function packRequests(requests: readonly HoldRequest[]): Buffer {
+  const rows: unknown[] = new Array(requests.length);
+  for (let i = 0; i < requests.length; i++) {
+    const { reservationId, userId, partySize, seats } = requests[i]!;
+    const row: unknown[] = [reservationId, userId, partySize];
+    for (let k = 0; k < seats.length; k++) row.push(seats[k]);
+    rows[i] = row;
+  }
+  return scriptPackr.pack(rows);
+}
+
+function decisionOf(request: HoldRequest, result: HoldResult, price: number, holdSeconds: number): HoldDecision {
+  switch (result[0]) {
+    case HoldCode.held: {
+      const [, expiresAtMs, journalId, versions, supersedes] = result as [number, number, string, number[], string[]];
+      return {
+        kind: 'held',
+        hold: {
+          reservationId: request.reservationId,
+          performanceId: request.performanceId,
+          userId: request.userId,
+          seats: request.seats,
+          partySize: request.partySize,
+          versions,
+          amount: price * (request.partySize === 0 ? request.seats.length : request.partySize),
+          holdSeconds,
+          expiresAtMs,
+          journalId,
+          supersedes,
+        },
+      };
+    }
+    case HoldCode.seatTaken:
+      return refuse({ code: Code.seatTaken, detail: 'A seat is taken.', seats: result.slice(1) as number[] });
+    case HoldCode.soldOut:
+      return soldOut;
+    case HoldCode.alreadyReserved:
+      return refuse({
+        code: Code.alreadyReserved,
+        detail: 'The user has as many reservations for this performance as one may have.',
+        reservationId: result[1] as string,
+      });
+    case HoldCode.notOpen:
+      return notOpen;
+    case HoldCode.closed:
+      return closed;
+    case HoldCode.noSeat:
+      return refuse({ code: Code.seatNotFound, detail: 'No such seat.', seats: result.slice(1) as number[] });
+    case HoldCode.wrongKind: {
+      const path = request.partySize === 0 ? '/seats' : '/partySize';
+      const message =
+        request.partySize === 0
+          ? 'this performance has places without numbers: send partySize'
+          : 'this performance has numbered seats: send seats';
+      return refuse({ code: Code.validationFailed, detail: message, errors: [{ path, message }] });
+    }
+    case HoldCode.partyTooLarge: {
+      const message = `must be ${result[1]} or less`;
+      return refuse({ code: Code.validationFailed, detail: message, errors: [{ path: '/partySize', message }] });
+    }
+    default:
+      return { kind: 'failed', error: new StoreUnavailable('redis', `hold.lua answered ${result[0]}`) };
+  }
+}

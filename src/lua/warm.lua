@@ -1,0 +1,73 @@
+-- Puts a performance loaded from MySQL in place, in one step, and replays the journal over it: holds that Redis granted
+-- and MySQL does not have yet. The loader has written the hashes under its own keys before.
+--
+-- KEYS[1] meta   KEYS[2] seats   KEYS[3] reservations   KEYS[4] users   KEYS[5] expiry   KEYS[6] journal   (as in hold.lua)
+-- KEYS[7] void          string: set by a release that met the cold performance
+-- KEYS[8..11]           loaded seats, reservations, users, expiry; absent where nothing was loaded
+-- ARGV[1] void          what KEYS[7] held before the load began; '' for nothing
+-- ARGV[2..]             fields and values of meta
+--
+-- Returns 0 warmed, 1 it was warm already, 2 the load is void: something changed in MySQL meanwhile, load again.
+
+local metaKey, seatsKey, reservationsKey, usersKey, expiryKey, journalKey, voidKey = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7]
+
+if redis.call('EXISTS', metaKey) == 1 then
+  redis.call('UNLINK', KEYS[8], KEYS[9], KEYS[10], KEYS[11])
+  return 1
+end
+if (redis.call('GET', voidKey) or '') ~= ARGV[1] then
+  redis.call('UNLINK', KEYS[8], KEYS[9], KEYS[10], KEYS[11])
+  return 2
+end
+
+for i = 2, 5 do
+  redis.call('UNLINK', KEYS[i])
+  if redis.call('EXISTS', KEYS[i + 6]) == 1 then
+    redis.call('RENAME', KEYS[i + 6], KEYS[i])
+    redis.call('PERSIST', KEYS[i])
+  end
+end
+redis.call('HSET', metaKey, unpack(ARGV, 2))
+
+local replayed = 0
+local function replay(journalId, text)
+  local id, userId, finish, partySize, seatList, versionList =
+    string.match(text, '^(%S+) (%d+) (%d+) (%d+) %d+ %d+ (%S+) (%S+) ')
+  if redis.call('HEXISTS', reservationsKey, id) == 1 then
+    return
+  end
+  local seats, versions = {}, {}
+  for seat in string.gmatch(seatList, '%d+') do
+    seats[#seats + 1] = seat
+  end
+  for version in string.gmatch(versionList, '%d+') do
+    versions[#versions + 1] = tonumber(version)
+  end
+  -- A seat that MySQL has moved on since will be refused by its version anyway: leave it to MySQL.
+  for i = 1, #seats do
+    local value = redis.call('HGET', seatsKey, seats[i])
+    local state, version = string.match(value or 'A 0', '^(%a) (%d+)')
+    if state ~= 'A' or tonumber(version) ~= versions[i] - 1 then
+      return
+    end
+  end
+  for i = 1, #seats do
+    redis.call('HSET', seatsKey, seats[i], string.format('H %d %s %s', versions[i], finish, id))
+  end
+  redis.call('HSET', reservationsKey, id, string.format('%s %s %s %s %s', userId, finish, partySize, journalId, table.concat(seats, ',')))
+  local ids = redis.call('HGET', usersKey, userId)
+  redis.call('HSET', usersKey, userId, ids and (ids .. ' ' .. id) or id)
+  if #seats == 0 then
+    redis.call('ZADD', expiryKey, finish, id)
+  end
+  replayed = replayed + (#seats == 0 and tonumber(partySize) or #seats)
+end
+
+local entries = redis.call('XRANGE', journalKey, '-', '+')
+for i = 1, #entries do
+  replay(entries[i][1], entries[i][2][2])
+end
+if replayed > 0 then
+  redis.call('HINCRBY', metaKey, 'remaining', -replayed)
+end
+return 0

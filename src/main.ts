@@ -1,0 +1,113 @@
+/** Reads the configuration, finds or starts the stores, starts the gateway, and stops all of it in reverse at a signal. */
+import { resolve } from 'node:path';
+import { type AppConfig, startApp } from './app.ts';
+import { createDemo, findDemo } from './catalog/demo.ts';
+import { type Config, ConfigError, readConfig } from './config.ts';
+import { type EmbeddedServer, ensureInstalled, startEmbeddedMysql, startEmbeddedRedis } from './embedded/index.ts';
+import { mintToken } from './gateway/auth.ts';
+import { messageOf } from './lib/errors.ts';
+import { createLogger } from './logger.ts';
+import { runWorker, startWorkers, workerArgument } from './workers.ts';
+
+const demoTokenSeconds = 24 * 3600;
+
+function say(line: string): void {
+  process.stdout.write(`fastpass: ${line}\n`);
+}
+
+/** Starts private servers for the stores no URL is given for; returns how to reach all and what to stop. */
+async function findStores(config: Config): Promise<{ config: AppConfig; embedded: EmbeddedServer[] }> {
+  const dataDir = resolve(config.dataDir);
+  const kinds: ('redis' | 'mysql')[] = [];
+  if (config.redisUrls.length === 0) kinds.push('redis');
+  if (config.mysqlUrl === null) kinds.push('mysql');
+  if (kinds.length > 0) await ensureInstalled(kinds, say);
+  const starts = await Promise.allSettled([
+    config.redisUrls.length > 0 ? null : startEmbeddedRedis({ dataDir, say }),
+    config.mysqlUrl !== null ? null : startEmbeddedMysql({ dataDir, say }),
+  ]);
+  const embedded = starts.flatMap((start) => (start.status === 'fulfilled' && start.value !== null ? start.value : []));
+  const failed = starts.find((start) => start.status === 'rejected');
+  if (failed !== undefined) {
+    await Promise.all(embedded.map((server) => server.stop()));
+    throw failed.reason;
+  }
+  const [redis, mysql] = starts.map((start) => (start.status === 'fulfilled' ? start.value : null));
+  return {
+    config: {
+      ...config,
+      redisUrls: redis ? [redis.url] : config.redisUrls,
+      mysqlUrl: mysql?.url ?? config.mysqlUrl ?? '',
+    },
+    embedded,
+  };
+}
+
+/** Three lines that work as printed. */
+async function printExamples(config: AppConfig, port: number, catalog: Parameters<typeof findDemo>[0]): Promise<void> {
+  const url = `http://localhost:${port}`;
+  say(`ready at ${url} (OpenAPI at ${url}/openapi.json)`);
+  const demo = await findDemo(catalog);
+  if (demo === null) return;
+  const userId = 1_000_000_000 + Math.floor(Math.random() * 1_000_000_000);
+  const token = mintToken(config.jwtSecret, userId, 'user', demoTokenSeconds);
+  process.stdout.write(`
+  See a performance, hold two of its seats, list your reservations:
+
+  curl -s ${url}/v1/performances/${demo.seatedId}
+
+  curl -s ${url}/v1/reservations -H 'Content-Type: application/json' -H 'Authorization: Bearer ${token}' -d '{"performanceId":${demo.seatedId},"seats":[${demo.seats.join(',')}]}'
+
+  curl -s ${url}/v1/reservations -H 'Authorization: Bearer ${token}'
+
+  Stop with Ctrl-C.
+
+`);
+}
+
+async function main(): Promise<void> {
+  const isEmbedded = (config: Config): boolean => config.redisUrls.length === 0 && config.mysqlUrl === null;
+  const given = readConfig(process.env);
+  const log = createLogger(given.logLevel, given.isProduction);
+  const running: { stop(): Promise<void> }[] = [];
+  let isStopping = false;
+
+  const stop = async (signal: string): Promise<void> => {
+    if (isStopping) process.exit(1);
+    isStopping = true;
+    say(`${signal}: stopping (again: at once)`);
+    let exitCode = 0;
+    for (const part of running.reverse()) {
+      await part.stop().catch((thrown: unknown) => {
+        log.error('a part did not stop well', { error: messageOf(thrown) });
+        exitCode = 1;
+      });
+    }
+    say('stopped');
+    process.exit(exitCode);
+  };
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => void stop(signal));
+
+  const { config, embedded } = await findStores(given);
+  running.push(...embedded);
+  try {
+    // With workers the primary keeps a gateway of its own only for the stores; they serve the port.
+    const app = await startApp(config.workers > 1 ? { ...config, port: 0, host: '127.0.0.1' } : config, log);
+    running.push(app);
+    if (isEmbedded(given)) await createDemo(app.catalog);
+    if (config.workers > 1) running.push(await startWorkers(config, log));
+    if (isEmbedded(given)) await printExamples(config, config.workers > 1 ? config.port : app.port, app.catalog);
+  } catch (thrown) {
+    if (!isStopping) for (const part of running.reverse()) await part.stop();
+    throw thrown;
+  }
+}
+
+if (process.argv.includes(workerArgument)) {
+  runWorker();
+} else {
+  main().catch((thrown: unknown) => {
+    process.stderr.write(`fastpass: ${thrown instanceof ConfigError ? thrown.message : messageOf(thrown)}\n`);
+    process.exit(1);
+  });
+}

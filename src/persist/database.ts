@@ -1,0 +1,213 @@
+/** The MySQL pool: bounded in connections, queue and time, with one table of the errors that mean "try again". */
+import mysql, { type Pool, type PoolConnection, type ResultSetHeader, type RowDataPacket } from 'mysql2/promise';
+import { systemClock } from '../lib/clock.ts';
+import { codeOf, messageOf, StoreUnavailable } from '../lib/errors.ts';
+import { retry } from '../lib/retry.ts';
+
+export type Row = RowDataPacket;
+export type Parameter = string | number | Buffer | Date | null | readonly (string | number | Buffer)[];
+
+const connectionsMax = 10;
+/** Statements that may wait for a connection; past it `StoreUnavailable`. */
+const waitingMax = 2000;
+const connectTimeoutMs = 2000;
+/** No statement of the running system takes longer; a stalled server is known after this. */
+const statementTimeoutMs = 3000;
+const probeIntervalMs = 250;
+const transactionAttemptsMax = 5;
+const retryDelayMs = 5;
+
+/** The transaction lost against another one and left nothing behind: run it again. */
+const retryableCodes = new Set(['ER_LOCK_DEADLOCK', 'ER_LOCK_WAIT_TIMEOUT', 'ER_CHECKREAD']);
+
+/** The server, not the statement, is at fault. */
+const unavailableCodes = new Set([
+  'ER_CON_COUNT_ERROR',
+  'ER_SERVER_SHUTDOWN',
+  'ER_QUERY_INTERRUPTED',
+  'ER_QUERY_TIMEOUT',
+  'ER_OPTION_PREVENTS_STATEMENT',
+  'ER_DISK_FULL',
+  'ER_RECORD_FILE_FULL',
+  'PROTOCOL_SEQUENCE_TIMEOUT',
+]);
+
+function isUnavailable(thrown: unknown): boolean {
+  if (!(thrown instanceof Error)) return false;
+  if ('fatal' in thrown && thrown.fatal === true) return true;
+  const code = codeOf(thrown);
+  // The pool's own refusals (queue full, closed) carry no code of the server.
+  return code === '' || !code.startsWith('ER_') || unavailableCodes.has(code);
+}
+
+/** What one function a statement runs on: the pool, or a transaction. */
+export interface Statements {
+  /** Rows of a SELECT. */
+  rows(sql: string, parameters?: readonly Parameter[]): Promise<Row[]>;
+  /** The header of a write: `affectedRows` counts the rows found, changed or not. */
+  write(sql: string, parameters?: readonly Parameter[]): Promise<ResultSetHeader>;
+}
+
+export class Transaction implements Statements {
+  /** Set it and the transaction ends with ROLLBACK, without an exception. */
+  isRollback = false;
+  readonly #connection: PoolConnection;
+
+  constructor(connection: PoolConnection) {
+    this.#connection = connection;
+  }
+
+  async rows(sql: string, parameters: readonly Parameter[] = []): Promise<Row[]> {
+    return (await this.#connection.query<Row[]>({ sql, timeout: statementTimeoutMs }, [...parameters]))[0];
+  }
+
+  async write(sql: string, parameters: readonly Parameter[] = []): Promise<ResultSetHeader> {
+    return (await this.#connection.query<ResultSetHeader>({ sql, timeout: statementTimeoutMs }, [...parameters]))[0];
+  }
+}
+
+export interface DatabaseLog {
+  warn(message: string, fields?: Record<string, unknown>): void;
+  info(message: string, fields?: Record<string, unknown>): void;
+}
+
+export class Database implements Statements {
+  readonly #pool: Pool;
+  readonly #log: DatabaseLog;
+  #isAvailable = true;
+  #isClosed = false;
+
+  constructor(url: string, log: DatabaseLog) {
+    this.#log = log;
+    this.#pool = mysql.createPool({
+      uri: url,
+      connectionLimit: connectionsMax,
+      queueLimit: waitingMax,
+      connectTimeout: connectTimeoutMs,
+      timezone: 'Z',
+      supportBigNumbers: true,
+    });
+    this.#pool.on('connection', (connection) => {
+      // The session's own settings, sent before its first statement; a failure shows in that statement.
+      connection.query("SET time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'");
+      connection.query('SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED');
+    });
+  }
+
+  /** False from the first statement that the server did not answer until a probe gets through again. */
+  get isAvailable(): boolean {
+    return this.#isAvailable;
+  }
+
+  rows(sql: string, parameters: readonly Parameter[] = []): Promise<Row[]> {
+    return this.#guarded(async () => {
+      return (await this.#pool.query<Row[]>({ sql, timeout: statementTimeoutMs }, [...parameters]))[0];
+    });
+  }
+
+  write(sql: string, parameters: readonly Parameter[] = []): Promise<ResultSetHeader> {
+    return this.#guarded(async () => {
+      return (await this.#pool.query<ResultSetHeader>({ sql, timeout: statementTimeoutMs }, [...parameters]))[0];
+    });
+  }
+
+  /**
+   * Runs `work` in a transaction, again when it lost a lock. Rejects with StoreUnavailable when the server does not
+   * answer: whether a COMMIT under way took effect is then unknown.
+   */
+  transaction<Result>(work: (transaction: Transaction) => Promise<Result>): Promise<Result> {
+    return this.#transaction('START TRANSACTION', work);
+  }
+
+  /** A transaction that reads one moment of all tables. */
+  snapshot<Result>(work: (transaction: Transaction) => Promise<Result>): Promise<Result> {
+    return this.#transaction('START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY', work);
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await this.#pool.end();
+  }
+
+  #transaction<Result>(start: string, work: (transaction: Transaction) => Promise<Result>): Promise<Result> {
+    const options = {
+      clock: systemClock,
+      attemptsMax: transactionAttemptsMax,
+      delayMs: retryDelayMs,
+      isRetryable: (thrown: unknown) => retryableCodes.has(codeOf(thrown)),
+    };
+    return this.#guarded(() => retry(options, () => this.#attempt(start, work)));
+  }
+
+  async #attempt<Result>(start: string, work: (transaction: Transaction) => Promise<Result>): Promise<Result> {
+    const connection = await this.#pool.getConnection();
+    const transaction = new Transaction(connection);
+    try {
+      // READ COMMITTED is the session's default; one moment needs the snapshot of REPEATABLE READ.
+      if (start.includes('SNAPSHOT')) await transaction.write('SET TRANSACTION ISOLATION LEVEL REPEATABLE READ');
+      await transaction.write(start);
+      const result = await work(transaction);
+      await transaction.write(transaction.isRollback ? 'ROLLBACK' : 'COMMIT');
+      connection.release();
+      return result;
+    } catch (thrown) {
+      // A connection in an unknown state is not given to anybody else.
+      if (isUnavailable(thrown)) connection.destroy();
+      else await this.#rollback(connection);
+      throw thrown;
+    }
+  }
+
+  async #rollback(connection: PoolConnection): Promise<void> {
+    try {
+      await connection.query({ sql: 'ROLLBACK', timeout: statementTimeoutMs });
+      connection.release();
+    } catch (thrown) {
+      this.#log.warn('rollback failed; the connection is dropped', { error: messageOf(thrown) });
+      connection.destroy();
+    }
+  }
+
+  async #guarded<Result>(action: () => Promise<Result>): Promise<Result> {
+    try {
+      return await action();
+    } catch (thrown) {
+      if (!isUnavailable(thrown)) throw thrown;
+      this.#noteUnavailable(thrown);
+      throw new StoreUnavailable('mysql', thrown);
+    }
+  }
+
+  #noteUnavailable(thrown: unknown): void {
+    if (!this.#isAvailable || this.#isClosed) return;
+    this.#isAvailable = false;
+    this.#log.warn('mysql does not answer', { error: messageOf(thrown) });
+    this.#probeLater();
+  }
+
+  #probeLater(): void {
+    setTimeout(() => void this.#probe(), probeIntervalMs).unref();
+  }
+
+  async #probe(): Promise<void> {
+    if (this.#isClosed) return;
+    try {
+      await this.#pool.query({ sql: 'SELECT 1', timeout: statementTimeoutMs });
+      this.#isAvailable = true;
+      this.#log.info('mysql answers again');
+    } catch {
+      // Still away: the state is known and was logged once.
+      this.#probeLater();
+    }
+  }
+}
+
+/** `(?, ?), (?, ?)`: the placeholders of `count` rows. */
+export function placeholders(row: string, count: number): string {
+  return new Array<string>(count).fill(row).join(', ');
+}
+
+/** Unix milliseconds as DATETIME(3) text in UTC. */
+export function toDateTime(ms: number): string {
+  return new Date(ms).toISOString().replace('T', ' ').slice(0, 23);
+}

@@ -1,0 +1,137 @@
+/**
+ * Commits holds under optimistic locks: a batch in one transaction, where every seat must be exactly one version behind
+ * and every capacity performance must have the places. One refused hold rolls the batch back and halves it, so that the
+ * refused ones are found in a few steps; that happens only after Redis has lost writes.
+ */
+import { uuidFromBytes, uuidToBytes } from '../domain/ids.ts';
+import { type Hold, ReservationStatus } from '../domain/reservation.ts';
+import type { PersistResult } from '../domain/stores.ts';
+import { codeOf } from '../lib/errors.ts';
+import { type Database, type Parameter, placeholders, type Statements, toDateTime } from './database.ts';
+import { expireSuperseded } from './releases.ts';
+
+async function insertReservations(statements: Statements, holds: readonly Hold[]): Promise<void> {
+  const values: Parameter[] = [];
+  let endMs = 0;
+  let endText = '';
+  for (const hold of holds) {
+    // The holds of one script call end together: the text is made once.
+    if (hold.expiresAtMs !== endMs) {
+      endMs = hold.expiresAtMs;
+      endText = toDateTime(endMs);
+    }
+    values.push(uuidToBytes(hold.reservationId), hold.performanceId, hold.userId);
+    values.push(hold.partySize, hold.amount, endText, hold.holdSeconds);
+  }
+  const row = `(?, ?, ?, ${ReservationStatus.HELD}, ?, ?, ?, NOW(3) + INTERVAL ? SECOND, NOW(3))`;
+  await statements.write(
+    `INSERT INTO reservations
+       (id, performance_id, user_id, status, party_size, amount, expires_at, hold_ends_at, created_at)
+     VALUES ${placeholders(row, holds.length)}`,
+    values,
+  );
+}
+
+interface SeatRow {
+  readonly id: Buffer;
+  readonly performanceId: number;
+  readonly seat: number;
+  readonly version: number;
+}
+
+/** The seats of all holds, in the order of their key: two transactions lock what they share in one order. */
+function seatRowsOf(holds: readonly Hold[]): SeatRow[] {
+  const rows: SeatRow[] = [];
+  for (const hold of holds) {
+    const id = uuidToBytes(hold.reservationId);
+    for (let i = 0; i < hold.seats.length; i++) {
+      rows.push({ id, performanceId: hold.performanceId, seat: hold.seats[i]!, version: hold.versions[i]! });
+    }
+  }
+  return rows.sort((a, b) => a.performanceId - b.performanceId || a.seat - b.seat);
+}
+
+async function insertSeats(statements: Statements, rows: readonly SeatRow[]): Promise<void> {
+  const values: Parameter[] = [];
+  for (const row of rows) values.push(row.id, row.seat, row.performanceId, row.version);
+  await statements.write(
+    `INSERT INTO reservation_seats (reservation_id, seat, performance_id, version, live)
+     VALUES ${placeholders('(?, ?, ?, ?, 1)', rows.length)}`,
+    values,
+  );
+}
+
+/** The version guard: every row of the batch in one statement. Returns how many seats were exactly one version behind. */
+async function takeSeats(statements: Statements, ids: readonly Buffer[]): Promise<number> {
+  const result = await statements.write(
+    `UPDATE reservation_seats r STRAIGHT_JOIN seats s ON s.performance_id = r.performance_id AND s.seat = r.seat
+     SET s.status = 1, s.version = r.version, s.reservation_id = r.reservation_id
+     WHERE r.reservation_id IN (?) AND s.version = r.version - 1`,
+    [ids],
+  );
+  return result.affectedRows;
+}
+
+/** The guard of capacity performances. False when there are fewer places than Redis believed. */
+async function takePlaces(statements: Statements, performanceId: number, places: number): Promise<boolean> {
+  const result = await statements.write(
+    'UPDATE performances SET remaining = remaining - ? WHERE id = ? AND remaining >= ?',
+    [places, performanceId, places],
+  );
+  return result.affectedRows === 1;
+}
+
+/** Stores all holds, or none of them. False when a guard refused one. */
+function storeAll(database: Database, holds: readonly Hold[]): Promise<boolean> {
+  const seatRows = seatRowsOf(holds);
+  const seatedIds = [...new Set(seatRows.map((row) => row.id))];
+  const superseded = [...new Set(holds.flatMap((hold) => hold.supersedes))];
+  const placesOf = new Map<number, number>();
+  for (const { performanceId, partySize } of holds) {
+    if (partySize > 0) placesOf.set(performanceId, (placesOf.get(performanceId) ?? 0) + partySize);
+  }
+  return database.transaction(async (transaction) => {
+    if (superseded.length > 0) await expireSuperseded(transaction, superseded);
+    await insertReservations(transaction, holds);
+    if (seatRows.length > 0) {
+      await insertSeats(transaction, seatRows);
+      if ((await takeSeats(transaction, seatedIds)) !== seatRows.length) transaction.isRollback = true;
+    }
+    // The rows everybody wants come last: they are locked for the shortest time.
+    for (const [performanceId, places] of [...placesOf].sort(([a], [b]) => a - b)) {
+      if (transaction.isRollback) break;
+      if (!(await takePlaces(transaction, performanceId, places))) transaction.isRollback = true;
+    }
+    return !transaction.isRollback;
+  });
+}
+
+async function storedIds(database: Database, holds: readonly Hold[]): Promise<Set<string>> {
+  const ids = holds.map((hold) => uuidToBytes(hold.reservationId));
+  const rows = await database.rows('SELECT id FROM reservations WHERE id IN (?)', [ids]);
+  return new Set(rows.map((row) => uuidFromBytes(row['id'])));
+}
+
+/** See Ledger.persistHolds: one result a hold, in order; holds stored by an earlier try count as persisted. */
+export async function persistHolds(database: Database, holds: readonly Hold[]): Promise<PersistResult[]> {
+  if (holds.length === 0) return [];
+  try {
+    if (await storeAll(database, holds)) return holds.map(() => 'persisted');
+  } catch (thrown) {
+    // The same id again (a repeat), or the third guard: a live reservation has the seat.
+    if (codeOf(thrown) !== 'ER_DUP_ENTRY') throw thrown;
+  }
+  const stored = await storedIds(database, holds);
+  const open = holds.filter((hold) => !stored.has(hold.reservationId));
+  const results = new Map<string, PersistResult>();
+  if (open.length === 1 && stored.size === 0) {
+    results.set(open[0]!.reservationId, 'conflict');
+  } else {
+    const half = stored.size > 0 ? open.length : Math.ceil(open.length / 2);
+    for (const part of [open.slice(0, half), open.slice(half)]) {
+      const partResults = await persistHolds(database, part);
+      for (let i = 0; i < part.length; i++) results.set(part[i]!.reservationId, partResults[i]!);
+    }
+  }
+  return holds.map((hold) => results.get(hold.reservationId) ?? 'persisted');
+}

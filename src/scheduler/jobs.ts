@@ -1,0 +1,64 @@
+/** The jobs of the hot path: expire what is not paid, persist or take back what a crashed gateway left in the journal. */
+import type { Hold } from '../domain/reservation.ts';
+import type { HoldStore, Ledger } from '../domain/stores.ts';
+import type { Job } from './scheduler.ts';
+
+export interface JobCounters {
+  expired: number;
+  recovered: number;
+  takenBack: number;
+}
+
+const expireIntervalMs = 200;
+const expireBatchMax = 500;
+const recoverIntervalMs = 500;
+/** A gateway that lives commits within its deadline; what is older was left behind. */
+const recoverAgeMs = 2000;
+const recoverBatchMax = 500;
+
+/** MySQL first, by its own clock; then Redis frees the seats. */
+export function expireJob(store: HoldStore, ledger: Ledger, counters: JobCounters): Job {
+  return {
+    name: 'expire',
+    intervalMs: expireIntervalMs,
+    async run() {
+      for (;;) {
+        const releases = await ledger.expireDue(expireBatchMax);
+        counters.expired += releases.length;
+        if (releases.length > 0) await store.release(releases);
+        if (releases.length < expireBatchMax) return;
+      }
+    },
+  };
+}
+
+/** Persists the holds of old journal entries; those that MySQL refuses are taken back. */
+export function recoverJob(store: HoldStore, ledger: Ledger, counters: JobCounters): Job {
+  return {
+    name: 'recover',
+    intervalMs: recoverIntervalMs,
+    async run() {
+      const holds = await store.journal(recoverAgeMs, recoverBatchMax);
+      if (holds.length === 0) return;
+      const results = await ledger.persistHolds(holds);
+      const stored = holds.filter((_, i) => results[i] === 'persisted');
+      counters.recovered += stored.length;
+      if (stored.length > 0) await store.forget(stored);
+      const refusedOf = new Map<number, Hold[]>();
+      for (let i = 0; i < holds.length; i++) {
+        if (results[i] === 'persisted') continue;
+        const hold = holds[i]!;
+        refusedOf.set(hold.performanceId, [...(refusedOf.get(hold.performanceId) ?? []), hold]);
+      }
+      for (const [performanceId, refused] of refusedOf) {
+        await store.cool(
+          performanceId,
+          refused.map((hold) => hold.reservationId),
+        );
+        // Taken back or unknown to Redis by now: either way the entry has done its work.
+        await store.forget(refused);
+        counters.takenBack += refused.length;
+      }
+    },
+  };
+}
