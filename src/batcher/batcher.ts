@@ -183,7 +183,7 @@ export class Batcher<Item, Result> {
       for (const pending of batch) pending.settle(result);
     }
     this.#flushesUnderWay--;
-    this.#flushIfDue(true);
+    this.#flushIfDue(false);
   }
 
   #takeBatch(): Pending<Item, Result>[] {

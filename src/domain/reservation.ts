@@ -36,6 +36,13 @@ export interface HoldRequest {
   readonly partySize: number;
 }
 
+/** One entry of the journal: the holds one script call granted. It is removed when none of them is open any more. */
+export interface JournalEntry {
+  readonly id: string;
+  /** Holds of the entry that MySQL has not settled yet; shared by them. */
+  open: number;
+}
+
 /** A hold that Redis granted, as the journal keeps it and MySQL commits it. */
 export interface Hold extends HoldRequest {
   /** The version each seat has with this hold, in the order of `seats`; MySQL must be one behind. */
@@ -45,8 +52,8 @@ export interface Hold extends HoldRequest {
   readonly holdSeconds: number;
   /** End of the hold by the clock of Redis, Unix milliseconds: what the client is told, compared with no other clock. */
   readonly expiresAtMs: number;
-  /** Id of the journal entry, removed after the commit. */
-  readonly journalId: string;
+  /** Where the journal keeps it; null when an earlier call wrote that entry: the recovery removes it then. */
+  readonly journal: JournalEntry | null;
   /** Reservations whose time was over and whose places this hold took: expired in the transaction that stores it. */
   readonly supersedes: readonly string[];
 }

@@ -24,11 +24,14 @@ export interface HoldStore {
   release(releases: readonly Release[]): Promise<void>;
   /** Takes back holds that MySQL refused and marks their performance cold. Rejects with StoreUnavailable. */
   cool(performanceId: number, reservationIds: readonly string[]): Promise<void>;
-  /** Removes the journal entries of committed holds. Rejects with StoreUnavailable. */
+  /**
+   * MySQL has settled these holds: removes the journal entries none of whose holds is open any more. Once a hold only.
+   * Rejects with StoreUnavailable.
+   */
   forget(holds: readonly Hold[]): Promise<void>;
   /**
-   * Journal entries of all warm performances older than `ageMs` by the clock of Redis, oldest first a performance, at
-   * most `countMax` a performance. Rejects with StoreUnavailable.
+   * The holds of journal entries older than `ageMs` by the clock of Redis, of all performances that have been warm; the
+   * oldest first, at most `countMax` entries a performance. Rejects with StoreUnavailable.
    */
   journal(ageMs: number, countMax: number): Promise<Hold[]>;
 }

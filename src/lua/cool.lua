@@ -1,20 +1,19 @@
 -- Gives back holds that MySQL refused (its versions are ahead: Redis has lost writes) and marks the performance cold,
 -- so that the next request loads it from MySQL. Safe to run twice.
 --
--- KEYS[1] meta   KEYS[2] seats   KEYS[3] reservations   KEYS[4] users   KEYS[5] expiry   KEYS[6] journal   (as in hold.lua)
+-- KEYS[1] meta   KEYS[2] seats   KEYS[3] reservations   KEYS[4] users   KEYS[5] expiry   (as in hold.lua)
 -- ARGV[1..]      reservation ids
 --
 -- Returns 1 when the performance was warm, else 0.
 
-local metaKey, seatsKey, reservationsKey, usersKey, expiryKey, journalKey = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
+local metaKey, seatsKey, reservationsKey, usersKey, expiryKey = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 
 -- @include give-back
 
 for i = 1, #ARGV do
   local stored = redis.call('HGET', reservationsKey, ARGV[i])
   if stored then
-    local _, journalId = giveBack(ARGV[i], stored, nil)
-    redis.call('XDEL', journalKey, journalId)
+    giveBack(ARGV[i], stored, nil)
   end
 end
 return redis.call('DEL', metaKey)

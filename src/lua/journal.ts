@@ -1,37 +1,28 @@
-/** The journal entry that hold.lua writes: one field of words apart by a space, `-` for an empty list. */
+/** The journal entries that hold.lua writes, one a script call. */
+import { Packr } from 'msgpackr';
 import type { Hold } from '../domain/reservation.ts';
 
-function numbers(list: string): number[] {
-  return list === '-' ? [] : list.split(',').map(Number);
-}
+/** msgpack as both sides of the scripts speak it: plain arrays, 64-bit integers as numbers. */
+export const scriptPackr = new Packr({ useRecords: false, int64AsType: 'number' });
 
-/** Reads `[entryId, ['h', words]]` of XRANGE. Throws RangeError on an entry of another form. */
-export function parseJournalEntry(performanceId: number, [journalId, fields]: [string, string[]]): Hold {
-  const words = (fields[1] ?? '').split(' ');
-  if (words.length !== 9)
-    throw new RangeError(`journal entry ${journalId} of performance ${performanceId} is unreadable`);
-  const [reservationId, userId, expiresAtMs, partySize, amount, holdSeconds, seats, versions, supersedes] = words as [
-    string,
-    string,
-    string,
-    string,
-    string,
-    string,
-    string,
-    string,
-    string,
-  ];
-  return {
+/** `[reservationId, userId, partySize, seats, versions, amount, supersedes]`, see hold.lua. */
+type JournalledHold = [string, string, number, number[], number[], number, string[]];
+
+/** Reads `[entryId, ['h', msgpack]]` of XRANGE: the holds of one entry. Throws on an entry of another form. */
+export function parseJournalEntry(performanceId: number, [entryId, fields]: [Buffer, Buffer[]]): Hold[] {
+  const [expiresAtMs, holdSeconds, rows]: [number, number, JournalledHold[]] = scriptPackr.unpack(fields[1]!);
+  const journal = { id: entryId.toString(), open: rows.length };
+  return rows.map(([reservationId, userId, partySize, seats, versions, amount, supersedes]) => ({
     reservationId,
     performanceId,
     userId: Number(userId),
-    seats: numbers(seats),
-    partySize: Number(partySize),
-    versions: numbers(versions),
-    amount: Number(amount),
-    holdSeconds: Number(holdSeconds),
-    expiresAtMs: Number(expiresAtMs),
-    journalId,
-    supersedes: supersedes === '-' ? [] : supersedes.split(','),
-  };
+    partySize,
+    seats,
+    versions,
+    amount,
+    holdSeconds,
+    expiresAtMs,
+    journal,
+    supersedes,
+  }));
 }

@@ -64,7 +64,7 @@ function hashesOf(
     if (ids === undefined) idsOf.set(userId, [reservationId]);
     else ids.push(reservationId);
     const seats = (seatsOf.get(reservationId) ?? []).join(',');
-    reservations.push(reservationId, `${userId} ${endMs} ${partySize} 0-0 ${seats}`);
+    reservations.push(reservationId, `${userId} ${endMs} ${partySize} ${seats}`);
     if (partySize > 0 && remainingMs !== null) expiry.push(String(endMs), reservationId);
   }
   const seats: string[] = [];

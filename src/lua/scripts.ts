@@ -31,13 +31,13 @@ function loadScript(name: string, keyCount: number): Script {
 }
 
 export const holdScript = loadScript('hold', 6);
-export const releaseScript = loadScript('release', 7);
-export const coolScript = loadScript('cool', 6);
+export const releaseScript = loadScript('release', 6);
+export const coolScript = loadScript('cool', 5);
 export const warmScript = loadScript('warm', 11);
 export const leaseScript = loadScript('lease', 1);
 export const leaseEndScript = loadScript('lease-end', 1);
 
-/** hold.lua: `requests` is msgpack of `[[reservationId, userId, partySize, seat, ...], ...]`. */
+/** hold.lua: `requests` is msgpack of `[[reservationId, userId as text, partySize, [seat, ...]], ...]`. */
 export function holdCall(keys: PerformanceKeys, requests: Buffer): ScriptCall {
   return {
     script: holdScript,
@@ -50,7 +50,7 @@ export function holdCall(keys: PerformanceKeys, requests: Buffer): ScriptCall {
 export function releaseCall(keys: PerformanceKeys, releases: Buffer): ScriptCall {
   return {
     script: releaseScript,
-    keys: [keys.meta, keys.seats, keys.reservations, keys.users, keys.expiry, keys.journal, keys.void],
+    keys: [keys.meta, keys.seats, keys.reservations, keys.users, keys.expiry, keys.void],
     args: [releases],
   };
 }
@@ -59,7 +59,7 @@ export function releaseCall(keys: PerformanceKeys, releases: Buffer): ScriptCall
 export function coolCall(keys: PerformanceKeys, reservationIds: readonly string[]): ScriptCall {
   return {
     script: coolScript,
-    keys: [keys.meta, keys.seats, keys.reservations, keys.users, keys.expiry, keys.journal],
+    keys: [keys.meta, keys.seats, keys.reservations, keys.users, keys.expiry],
     args: reservationIds,
   };
 }

@@ -1,20 +1,17 @@
 /** The arbiter on real Redis: one pipeline a flush, the requests of a performance folded into one script call. */
-import { Packr } from 'msgpackr';
 import { Code } from '../domain/codes.ts';
-import type { Hold, HoldRequest, Refusal, Release } from '../domain/reservation.ts';
+import type { Hold, HoldRequest, JournalEntry, Refusal, Release } from '../domain/reservation.ts';
 import type { HoldDecision, HoldGroup, HoldStore } from '../domain/stores.ts';
 import { StoreUnavailable } from '../lib/errors.ts';
 import type { RedisConnection } from './connection.ts';
-import { parseJournalEntry } from './journal.ts';
+import { parseJournalEntry, scriptPackr } from './journal.ts';
 import { type PerformanceKeys, performanceKeys, warmPerformancesKey } from './keys.ts';
 import { coolCall, holdCall, releaseCall, type ScriptCall } from './scripts.ts';
-
-/** msgpack as both sides of the scripts speak it: plain arrays, 64-bit integers as numbers. */
-export const scriptPackr = new Packr({ useRecords: false, int64AsType: 'number' });
 
 /** First element of a result of hold.lua. */
 export const HoldCode = {
   held: 0,
+  heldBefore: 1,
   seatTaken: 2,
   soldOut: 3,
   alreadyReserved: 4,
@@ -25,8 +22,8 @@ export const HoldCode = {
   partyTooLarge: 9,
 } as const;
 
-/** `[remaining, price, holdSeconds, results]`, see hold.lua. */
-type HoldReply = [number, number, number, HoldResult[]];
+/** `[remaining, price, holdSeconds, endMs, journalId, results]`, see hold.lua. */
+type HoldReply = [number, number, number, number, string, HoldResult[]];
 type HoldResult = [number, ...unknown[]];
 
 // Refusals without a detail of their own are made once: the rush is made of them.
@@ -91,10 +88,11 @@ export class RedisHoldStore implements HoldStore {
   async forget(holds: readonly Hold[]): Promise<void> {
     const entriesOf = new Map<string, string[]>();
     for (const hold of holds) {
+      if (hold.journal === null || --hold.journal.open > 0) continue;
       const { journal } = this.#keysOf(hold.performanceId);
       const entries = entriesOf.get(journal);
-      if (entries === undefined) entriesOf.set(journal, [hold.journalId]);
-      else entries.push(hold.journalId);
+      if (entries === undefined) entriesOf.set(journal, [hold.journal.id]);
+      else entries.push(hold.journal.id);
     }
     try {
       await Promise.all([...entriesOf].map(([journal, entries]) => this.#connection.client.xdel(journal, ...entries)));
@@ -111,9 +109,9 @@ export class RedisHoldStore implements HoldStore {
       // The age is measured by the clock that made the entry ids.
       const upTo = Number(seconds) * 1000 + Math.floor(Number(microseconds) / 1000) - ageMs;
       const entries = await Promise.all(
-        performanceIds.map((id) => client.xrange(this.#keysOf(id).journal, '-', upTo, 'COUNT', countMax)),
+        performanceIds.map((id) => client.xrangeBuffer(this.#keysOf(id).journal, '-', upTo, 'COUNT', countMax)),
       );
-      return entries.flatMap((list, i) => list.map((entry) => parseJournalEntry(performanceIds[i]!, entry)));
+      return entries.flatMap((list, i) => list.flatMap((entry) => parseJournalEntry(performanceIds[i]!, entry)));
     } catch (thrown) {
       throw new StoreUnavailable('redis', thrown);
     }
@@ -137,15 +135,16 @@ export class RedisHoldStore implements HoldStore {
       const error = reply instanceof Error ? reply : new StoreUnavailable('redis', 'unexpected reply of hold.lua');
       return requests.map(() => ({ kind: 'failed', error }));
     }
-    const [remaining, price, holdSeconds, results]: HoldReply = scriptPackr.unpack(reply);
+    const [remaining, price, holdSeconds, endMs, journalId, results]: HoldReply = scriptPackr.unpack(reply);
     this.#onRemaining(performanceId, remaining);
+    const grant: Grant = { price, holdSeconds, endMs, journal: { id: journalId, open: 0 } };
     const decisions: HoldDecision[] = new Array(requests.length);
     for (let i = 0; i < requests.length; i++) {
       const result = results[i];
       decisions[i] =
         result === undefined
           ? { kind: 'failed', error: new StoreUnavailable('redis', 'hold.lua answered short') }
-          : decisionOf(requests[i]!, result, price, holdSeconds);
+          : decisionOf(requests[i]!, result, grant);
     }
     return decisions;
   }
@@ -155,33 +154,58 @@ function packRequests(requests: readonly HoldRequest[]): Buffer {
   const rows: unknown[] = new Array(requests.length);
   for (let i = 0; i < requests.length; i++) {
     const { reservationId, userId, partySize, seats } = requests[i]!;
-    const row: unknown[] = [reservationId, userId, partySize];
-    for (let k = 0; k < seats.length; k++) row.push(seats[k]);
-    rows[i] = row;
+    rows[i] = [reservationId, String(userId), partySize, seats];
   }
   return scriptPackr.pack(rows);
 }
 
-function decisionOf(request: HoldRequest, result: HoldResult, price: number, holdSeconds: number): HoldDecision {
+/** What the grants of one script call have in common. */
+interface Grant {
+  readonly price: number;
+  readonly holdSeconds: number;
+  readonly endMs: number;
+  readonly journal: JournalEntry;
+}
+
+function holdOf(
+  request: HoldRequest,
+  grant: Grant,
+  expiresAtMs: number,
+  versions: readonly number[],
+  supersedes: readonly string[],
+  journal: JournalEntry | null,
+): HoldDecision {
+  const { reservationId, performanceId, userId, seats, partySize } = request;
+  const amount = grant.price * (partySize === 0 ? seats.length : partySize);
+  const { holdSeconds } = grant;
+  return {
+    kind: 'held',
+    hold: {
+      reservationId,
+      performanceId,
+      userId,
+      seats,
+      partySize,
+      versions,
+      amount,
+      holdSeconds,
+      expiresAtMs,
+      journal,
+      supersedes,
+    },
+  };
+}
+
+function decisionOf(request: HoldRequest, result: HoldResult, grant: Grant): HoldDecision {
   switch (result[0]) {
     case HoldCode.held: {
-      const [, expiresAtMs, journalId, versions, supersedes] = result as [number, number, string, number[], string[]];
-      return {
-        kind: 'held',
-        hold: {
-          reservationId: request.reservationId,
-          performanceId: request.performanceId,
-          userId: request.userId,
-          seats: request.seats,
-          partySize: request.partySize,
-          versions,
-          amount: price * (request.partySize === 0 ? request.seats.length : request.partySize),
-          holdSeconds,
-          expiresAtMs,
-          journalId,
-          supersedes,
-        },
-      };
+      const [, versions, supersedes] = result as [number, number[], string[]];
+      grant.journal.open++;
+      return holdOf(request, grant, grant.endMs, versions, supersedes, grant.journal);
+    }
+    case HoldCode.heldBefore: {
+      const [, expiresAtMs, versions] = result as [number, number, number[]];
+      return holdOf(request, grant, expiresAtMs, versions, [], null);
     }
     case HoldCode.seatTaken:
       return refuse({ code: Code.seatTaken, detail: 'A seat is taken.', seats: result.slice(1) as number[] });

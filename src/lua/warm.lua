@@ -30,42 +30,37 @@ end
 redis.call('HSET', metaKey, unpack(ARGV, 2))
 
 local replayed = 0
-local function replay(journalId, text)
-  local id, userId, finish, partySize, seatList, versionList =
-    string.match(text, '^(%S+) (%d+) (%d+) (%d+) %d+ %d+ (%S+) (%S+) ')
+local function replay(endMs, hold)
+  local id, userId, partySize, seats, versions = hold[1], hold[2], hold[3], hold[4], hold[5]
   if redis.call('HEXISTS', reservationsKey, id) == 1 then
     return
   end
-  local seats, versions = {}, {}
-  for seat in string.gmatch(seatList, '%d+') do
-    seats[#seats + 1] = seat
-  end
-  for version in string.gmatch(versionList, '%d+') do
-    versions[#versions + 1] = tonumber(version)
-  end
   -- A seat that MySQL has moved on since will be refused by its version anyway: leave it to MySQL.
   for i = 1, #seats do
-    local value = redis.call('HGET', seatsKey, seats[i])
-    local state, version = string.match(value or 'A 0', '^(%a) (%d+)')
+    local state, version = string.match(redis.call('HGET', seatsKey, seats[i]) or 'A 0', '^(%a) (%d+)')
     if state ~= 'A' or tonumber(version) ~= versions[i] - 1 then
       return
     end
   end
+  local finish = string.format('%.0f', endMs)
   for i = 1, #seats do
-    redis.call('HSET', seatsKey, seats[i], string.format('H %d %s %s', versions[i], finish, id))
+    redis.call('HSET', seatsKey, seats[i], 'H ' .. versions[i] .. ' ' .. finish .. ' ' .. id)
   end
-  redis.call('HSET', reservationsKey, id, string.format('%s %s %s %s %s', userId, finish, partySize, journalId, table.concat(seats, ',')))
+  redis.call('HSET', reservationsKey, id, userId .. ' ' .. finish .. ' ' .. partySize .. ' ' .. table.concat(seats, ','))
   local ids = redis.call('HGET', usersKey, userId)
   redis.call('HSET', usersKey, userId, ids and (ids .. ' ' .. id) or id)
-  if #seats == 0 then
+  if partySize > 0 then
     redis.call('ZADD', expiryKey, finish, id)
   end
-  replayed = replayed + (#seats == 0 and tonumber(partySize) or #seats)
+  replayed = replayed + (partySize > 0 and partySize or #seats)
 end
 
 local entries = redis.call('XRANGE', journalKey, '-', '+')
 for i = 1, #entries do
-  replay(entries[i][1], entries[i][2][2])
+  local entry = cmsgpack.unpack(entries[i][2][2])
+  for k = 1, #entry[3] do
+    replay(entry[1], entry[3][k])
+  end
 end
 if replayed > 0 then
   redis.call('HINCRBY', metaKey, 'remaining', -replayed)

@@ -86,6 +86,9 @@ export class Database implements Statements {
       connectTimeout: connectTimeoutMs,
       timezone: 'Z',
       supportBigNumbers: true,
+      // A text without parameters is sent as it is: its rows are literals already, and scanning them for `?` is 2 us a hold.
+      queryFormat: (sql: string, values: readonly unknown[], timezone: string) =>
+        values.length === 0 ? sql : mysql.format(sql, [...values], false, timezone),
     });
     this.#pool.on('connection', (connection) => {
       // The session's own settings, sent before its first statement; a failure shows in that statement.
@@ -202,9 +205,23 @@ export class Database implements Statements {
   }
 }
 
+const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+
 /** `(?, ?), (?, ?)`: the placeholders of `count` rows. */
 export function placeholders(row: string, count: number): string {
   return new Array<string>(count).fill(row).join(', ');
+}
+
+/** A UUID as the literal of a BINARY(16). Throws RangeError on any other text. */
+export function uuidLiteral(id: string): string {
+  if (!uuidPattern.test(id)) throw new RangeError('not a UUID');
+  return `x'${id.slice(0, 8)}${id.slice(9, 13)}${id.slice(14, 18)}${id.slice(19, 23)}${id.slice(24)}'`;
+}
+
+/** A whole number as its literal. Throws RangeError on any other value. */
+export function integerLiteral(value: number): string {
+  if (!Number.isSafeInteger(value)) throw new RangeError('not an integer');
+  return String(value);
 }
 
 /** Unix milliseconds as DATETIME(3) text in UTC. */

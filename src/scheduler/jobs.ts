@@ -14,7 +14,8 @@ const expireBatchMax = 500;
 const recoverIntervalMs = 500;
 /** A gateway that lives commits within its deadline; what is older was left behind. */
 const recoverAgeMs = 2000;
-const recoverBatchMax = 500;
+/** Entries a performance and round; one holds up to a batch of holds. */
+const recoverBatchMax = 20;
 
 /** MySQL first, by its own clock; then Redis frees the seats. */
 export function expireJob(store: HoldStore, ledger: Ledger, counters: JobCounters): Job {
@@ -55,7 +56,6 @@ export function recoverJob(store: HoldStore, ledger: Ledger, counters: JobCounte
           performanceId,
           refused.map((hold) => hold.reservationId),
         );
-        // Taken back or unknown to Redis by now: either way the entry has done its work.
         await store.forget(refused);
         counters.takenBack += refused.length;
       }

@@ -1,15 +1,14 @@
--- Frees everything one reservation holds: its seats, or its places, its entry, its user's slot, its end in the index.
+-- Frees everything one reservation holds: its seats, or its places, its user's slot, its end in the index.
 -- A seat is freed only while this reservation owns it. Needs seatsKey, reservationsKey, usersKey and expiryKey.
 --   id        reservation id
---   stored    its value in the reservations hash
+--   value     its value in the reservations hash
 --   versions  seat (text) -> version that MySQL gave the freed seat; nil: one more than the seat has here
--- Returns the number of places freed and the id of its journal entry.
-local function giveBack(id, stored, versions)
-  local userId, _, partySize, journalId, seatList = string.match(stored, '^(%d+) (%d+) (%d+) (%S+) (.*)$')
+-- Returns the number of places freed.
+local function giveBack(id, value, versions)
+  local userId, _, partySize, seatList = string.match(value, '^(%d+) (%d+) (%d+) (.*)$')
   local freed = tonumber(partySize)
   for seat in string.gmatch(seatList, '%d+') do
-    local value = redis.call('HGET', seatsKey, seat)
-    local version, owner = string.match(value or '', '^%a (%d+) %d+ (.+)$')
+    local version, owner = string.match(redis.call('HGET', seatsKey, seat) or '', '^%a (%d+) %d+ (.+)$')
     if owner == id then
       local freeVersion = versions and versions[seat] or (tonumber(version) + 1)
       redis.call('HSET', seatsKey, seat, string.format('A %d', freeVersion))
@@ -29,5 +28,5 @@ local function giveBack(id, stored, versions)
   end
   redis.call('HDEL', reservationsKey, id)
   redis.call('ZREM', expiryKey, id)
-  return freed, journalId
+  return freed
 end

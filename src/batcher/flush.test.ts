@@ -1,0 +1,602 @@
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { ManualClock, settled } from '../../test/manual-clock.ts';
+import type { Hold, HoldOutcome, HoldRequest, Release } from '../domain/reservation.ts';
+import type { HoldDecision, HoldGroup, HoldStore, Ledger, PersistResult } from '../domain/stores.ts';
+import { HoldFlush, type HoldFlushOptions } from './flush.ts';
+
+const flushDelayMsMax = 10;
+
+function request(id: string, fields: Partial<HoldRequest> = {}): HoldRequest {
+  return { reservationId: id, performanceId: 1, userId: 1, seats: [1], partySize: 0, ...fields };
+}
+
+function holdOf(of: HoldRequest): Hold {
+  const versions = of.seats.map(() => 1);
+  return {
+    ...of,
+    versions,
+    amount: 0,
+    holdSeconds: 1,
+    expiresAtMs: 1,
+    journal: { id: `j-${of.reservationId}`, open: 1 },
+    supersedes: [],
+  };
+}
+
+function heldOf(of: HoldRequest): HoldDecision {
+  return { kind: 'held', hold: holdOf(of) };
+}
+
+const taken: HoldDecision = { kind: 'refused', refusal: { code: 'seat_taken', detail: 'A seat is taken.' } };
+const failed: HoldDecision = { kind: 'failed', error: new Error('no Redis') };
+const cold: HoldDecision = { kind: 'cold' };
+
+/** Grants everything unless told otherwise; writes down what it was asked. */
+class FakeStore implements HoldStore {
+  readonly calls: string[];
+  decide: (request: HoldRequest) => HoldDecision = heldOf;
+  /** Instead of `decide`: the whole reply. */
+  reply: ((groups: readonly HoldGroup[]) => Promise<HoldDecision[][]>) | null = null;
+  coolFault: Error | null = null;
+  forgetFault: Error | null = null;
+
+  constructor(calls: string[]) {
+    this.calls = calls;
+  }
+
+  hold(groups: readonly HoldGroup[]): Promise<HoldDecision[][]> {
+    this.calls.push(
+      `hold ${groups.map((group) => group.requests.map((of) => of.reservationId).join(' ')).join(' | ')}`,
+    );
+    if (this.reply !== null) return this.reply(groups);
+    return Promise.resolve(groups.map((group) => group.requests.map(this.decide)));
+  }
+
+  async cool(performanceId: number, reservationIds: readonly string[]): Promise<void> {
+    this.calls.push(`cool ${performanceId}: ${reservationIds.join(' ')}`);
+    if (this.coolFault !== null) throw this.coolFault;
+  }
+
+  async forget(holds: readonly Hold[]): Promise<void> {
+    this.calls.push(`forget ${holds.map((hold) => hold.reservationId).join(' ')}`);
+    if (this.forgetFault !== null) throw this.forgetFault;
+  }
+
+  release(_releases: readonly Release[]): Promise<void> {
+    throw new Error('no business of a flush');
+  }
+
+  journal(): Promise<Hold[]> {
+    throw new Error('no business of a flush');
+  }
+}
+
+/** Stores everything unless told otherwise. */
+class FakeLedger implements Ledger {
+  readonly calls: string[];
+  available = true;
+  persist: (holds: readonly Hold[]) => Promise<PersistResult[]> = async (holds) => holds.map(() => 'persisted');
+
+  constructor(calls: string[]) {
+    this.calls = calls;
+  }
+
+  isAvailable(): boolean {
+    return this.available;
+  }
+
+  persistHolds(holds: readonly Hold[]): Promise<PersistResult[]> {
+    this.calls.push(`persist ${holds.map((hold) => hold.reservationId).join(' ')}`);
+    return this.persist(holds);
+  }
+
+  expireDue(): Promise<Release[]> {
+    throw new Error('no business of a flush');
+  }
+}
+
+function makeFlush(options: Partial<HoldFlushOptions> = {}) {
+  const calls: string[] = [];
+  const clock = new ManualClock();
+  const store = new FakeStore(calls);
+  const ledger = new FakeLedger(calls);
+  const errors: string[] = [];
+  const loads: { readonly performanceId: number; resolve(result: 'warm' | 'not_found'): void; reject(): void }[] = [];
+  const flush = new HoldFlush({
+    clock,
+    store,
+    ledger,
+    warm: (performanceId) =>
+      new Promise((resolve, reject) => {
+        calls.push(`warm ${performanceId}`);
+        loads.push({ performanceId, resolve, reject: () => reject(new Error('no load')) });
+      }),
+    ack: 'persisted',
+    batchSizeMax: 100,
+    flushDelayMsMax,
+    depthMax: 1000,
+    log: { error: (message) => errors.push(message) },
+    ...options,
+  });
+  /** `id: code` or `id: held`, in the order of the answers; an id with two answers stands here twice. */
+  const answers: string[] = [];
+  const submit = (of: HoldRequest, deadlineAtMs = Number.POSITIVE_INFINITY): void => {
+    flush.submit(of, deadlineAtMs, (outcome: HoldOutcome) => {
+      answers.push(`${of.reservationId}: ${outcome.kind === 'held' ? 'held' : outcome.refusal.code}`);
+    });
+  };
+  onTestFinished(async () => {
+    // Whatever a test has made, nobody is left without an answer once the stores answer again.
+    store.reply = null;
+    store.decide = heldOf;
+    store.coolFault = null;
+    ledger.persist = async (holds) => holds.map(() => 'persisted');
+    for (let round = 0; round < 20; round++) {
+      for (const load of loads) load.resolve('warm');
+      await clock.advance(500);
+    }
+    expect([flush.queue.depth, flush.commits.depth]).toEqual([0, 0]);
+    await flush.drained();
+    const answered = answers.map((answer) => answer.split(':')[0]);
+    expect(new Set(answered).size).toBe(answered.length);
+  });
+  return { calls, clock, store, ledger, flush, errors, loads, answers, submit };
+}
+
+/** What `persist` resolves with, later. */
+function later<Value>(): { readonly promise: Promise<Value>; resolve(value: Value): void; reject(error: Error): void } {
+  return Promise.withResolvers<Value>();
+}
+
+describe('persisted: a hold', () => {
+  it('goes through Lua, then MySQL, and is answered after the commit', async () => {
+    const { calls, clock, ledger, answers, submit } = makeFlush();
+    const commit = later<PersistResult[]>();
+    ledger.persist = () => commit.promise;
+    submit(request('a'));
+    await clock.advance(100);
+    expect(calls).toEqual(['hold a', 'persist a']);
+    expect(answers).toEqual([]);
+    commit.resolve(['persisted']);
+    await settled();
+    expect(answers).toEqual(['a: held']);
+    expect(calls).toEqual(['hold a', 'persist a', 'forget a']);
+  });
+
+  it('is answered with the hold that was stored', async () => {
+    const { clock, flush } = makeFlush();
+    let outcome: HoldOutcome | null = null;
+    flush.submit(request('a', { seats: [4, 5] }), 1000, (given) => {
+      outcome = given;
+    });
+    await clock.turn();
+    expect(outcome).toEqual({ kind: 'held', hold: holdOf(request('a', { seats: [4, 5] })) });
+  });
+
+  it('travels with those of its performance in one group, in order of arrival', async () => {
+    const { calls, clock, submit } = makeFlush();
+    for (const [id, performanceId] of [
+      ['a', 1],
+      ['b', 2],
+      ['c', 1],
+      ['d', 2],
+    ] as const) {
+      submit(request(id, { performanceId }));
+    }
+    await clock.turn();
+    expect(calls[0]).toBe('hold a c | b d');
+  });
+
+  it('that is refused is answered without MySQL', async () => {
+    const { calls, clock, store, answers, submit } = makeFlush();
+    store.decide = () => taken;
+    submit(request('a'));
+    await clock.turn();
+    expect(answers).toEqual(['a: seat_taken']);
+    expect(calls).toEqual(['hold a']);
+  });
+
+  it('that the store could not reach is unavailable, the others of the flush are not', async () => {
+    const { clock, store, answers, submit } = makeFlush();
+    store.decide = (of) => (of.reservationId === 'a' ? failed : heldOf(of));
+    submit(request('a'));
+    submit(request('b'));
+    await clock.turn();
+    expect(answers).toEqual(['a: unavailable', 'b: held']);
+  });
+
+  it('is unavailable when the commit fails; its journal entry stays', async () => {
+    const { calls, clock, ledger, flush, answers, submit } = makeFlush();
+    ledger.persist = async () => {
+      throw new Error('no MySQL');
+    };
+    submit(request('a'));
+    await clock.advance(1000);
+    expect(answers).toEqual(['a: unavailable']);
+    expect(calls).toEqual(['hold a', 'persist a']);
+    expect(flush.counters.commitFailures).toBe(1);
+  });
+
+  it('is held although its journal entry could not be removed', async () => {
+    const { clock, store, answers, errors, submit } = makeFlush();
+    store.forgetFault = new Error('no Redis');
+    submit(request('a'));
+    await clock.turn();
+    expect(answers).toEqual(['a: held']);
+    expect(errors).toEqual(['journal entries stay behind']);
+  });
+
+  it('is refused before the store is asked while MySQL is known to be away', async () => {
+    const { calls, clock, ledger, answers, submit } = makeFlush();
+    ledger.available = false;
+    submit(request('a'));
+    expect(answers).toEqual(['a: unavailable']);
+    await clock.advance(100);
+    expect(calls).toEqual([]);
+    ledger.available = true;
+    submit(request('b'));
+    await clock.turn();
+    expect(answers).toEqual(['a: unavailable', 'b: held']);
+  });
+});
+
+describe('held: a hold', () => {
+  it('is answered before MySQL has it', async () => {
+    const { calls, clock, ledger, answers, submit } = makeFlush({ ack: 'held' });
+    const commit = later<PersistResult[]>();
+    ledger.persist = () => commit.promise;
+    submit(request('a'));
+    await clock.turn();
+    expect(answers).toEqual(['a: held']);
+    expect(calls).toEqual(['hold a', 'persist a']);
+    commit.resolve(['persisted']);
+    await settled();
+    expect(calls).toEqual(['hold a', 'persist a', 'forget a']);
+  });
+
+  it('is taken in while MySQL is away, and stored once it is back', async () => {
+    const { calls, clock, ledger, flush, answers, submit } = makeFlush({ ack: 'held' });
+    let isAway = true;
+    ledger.available = false;
+    ledger.persist = async (holds) => {
+      if (isAway) throw new Error('no MySQL');
+      return holds.map(() => 'persisted');
+    };
+    for (let i = 0; i < 5; i++) {
+      submit(request(`a${i}`));
+      await clock.advance(150);
+    }
+    expect(answers).toHaveLength(5);
+    expect(flush.commits.depth).toBe(5);
+    isAway = false;
+    await clock.advance(1000);
+    expect(flush.commits.depth).toBe(0);
+    const forgotten = calls.filter((call) => call.startsWith('forget')).flatMap((call) => call.split(' ').slice(1));
+    expect(forgotten.sort()).toEqual(['a0', 'a1', 'a2', 'a3', 'a4']);
+    expect(flush.counters.acknowledgedLost).toBe(0);
+  });
+
+  it('goes to MySQL again in the order of the grants after two commits have failed together', async () => {
+    const { calls, clock, ledger, answers, submit } = makeFlush({ ack: 'held' });
+    const commits = [later<PersistResult[]>(), later<PersistResult[]>()];
+    ledger.persist = () => commits.shift()?.promise ?? Promise.resolve(['persisted', 'persisted']);
+    const under = [...commits];
+    submit(request('first'));
+    await clock.turn();
+    submit(request('second'));
+    await clock.advance(2 * flushDelayMsMax);
+    expect(calls.filter((call) => call.startsWith('persist'))).toEqual(['persist first', 'persist second']);
+    for (const commit of under) commit.reject(new Error('no MySQL'));
+    await clock.advance(1000);
+    // The second may supersede the first: MySQL refuses it, acknowledged as it is, when it comes before.
+    const again = calls.filter((call) => call.startsWith('persist')).slice(2);
+    expect(again.join(' ').replaceAll('persist ', '')).toBe('first second');
+    expect(answers).toEqual(['first: held', 'second: held']);
+  });
+
+  it('that MySQL refuses is counted as lost and taken back', async () => {
+    const { calls, clock, ledger, flush, errors, submit } = makeFlush({ ack: 'held' });
+    ledger.persist = async () => ['conflict'];
+    submit(request('a'));
+    await clock.turn();
+    expect(flush.counters.acknowledgedLost).toBe(1);
+    expect(errors).toEqual(['MySQL refused an acknowledged hold']);
+    expect(calls.slice(0, 3)).toEqual(['hold a', 'persist a', 'cool 1: a']);
+  });
+
+  it('not in MySQL yet is waited for before its performance is loaded', async () => {
+    const { calls, clock, store, ledger, loads, answers, submit } = makeFlush({ ack: 'held' });
+    const commit = later<PersistResult[]>();
+    ledger.persist = () => commit.promise;
+    submit(request('a'));
+    await clock.turn();
+    store.decide = () => cold;
+    submit(request('b'));
+    await clock.turn();
+    expect(calls).toEqual(['hold a', 'persist a', 'hold b']);
+    commit.resolve(['persisted']);
+    await settled();
+    expect(calls.at(-1)).toBe('warm 1');
+    store.decide = heldOf;
+    loads[0]!.resolve('warm');
+    await clock.turn();
+    expect(answers).toEqual(['a: held', 'b: held']);
+  });
+});
+
+describe('a cold performance', () => {
+  it('is loaded once; those who came meanwhile are decided in order of arrival', async () => {
+    const { calls, clock, store, flush, loads, answers, submit } = makeFlush();
+    store.decide = () => cold;
+    submit(request('a'));
+    submit(request('b'));
+    await clock.turn();
+    submit(request('c'));
+    await clock.turn();
+    expect(calls).toEqual(['hold a b', 'warm 1']);
+    expect(flush.counters.coldWaits).toBe(2);
+    store.decide = heldOf;
+    loads[0]!.resolve('warm');
+    await clock.turn();
+    expect(calls.slice(2, 4)).toEqual(['hold a b c', 'persist a b c']);
+    expect(answers).toEqual(['a: held', 'b: held', 'c: held']);
+    expect(loads).toHaveLength(1);
+  });
+
+  it('does not stop the others', async () => {
+    const { clock, store, answers, submit } = makeFlush();
+    store.decide = (of) => (of.performanceId === 1 ? cold : heldOf(of));
+    submit(request('a'));
+    submit(request('b', { performanceId: 2 }));
+    await clock.turn();
+    submit(request('c'));
+    submit(request('d', { performanceId: 2 }));
+    await clock.turn();
+    expect(answers).toEqual(['b: held', 'd: held']);
+  });
+
+  it('met by two flushes at once is loaded once', async () => {
+    const { calls, clock, store, loads, submit } = makeFlush({ batchSizeMax: 1 });
+    const replies = [later<HoldDecision[][]>(), later<HoldDecision[][]>()];
+    const waiting = [...replies];
+    store.reply = () => waiting.shift()!.promise;
+    submit(request('a'));
+    submit(request('b'));
+    await clock.turn();
+    for (const reply of replies) reply.resolve([[cold]]);
+    await clock.turn();
+    expect(loads).toHaveLength(1);
+    store.reply = null;
+    loads[0]!.resolve('warm');
+    await clock.turn();
+    expect(calls.filter((call) => call.startsWith('hold'))).toEqual(['hold a', 'hold b', 'hold a', 'hold b']);
+  });
+
+  it('that does not exist is performance_not_found for all who waited', async () => {
+    const { calls, clock, store, loads, answers, submit } = makeFlush();
+    store.decide = () => cold;
+    submit(request('a'));
+    submit(request('b'));
+    await clock.turn();
+    loads[0]!.resolve('not_found');
+    await clock.turn();
+    expect(answers).toEqual(['a: performance_not_found', 'b: performance_not_found']);
+    expect(calls).toEqual(['hold a b', 'warm 1']);
+  });
+
+  it('that cannot be loaded is unavailable, and is tried again by the next request', async () => {
+    const { clock, store, loads, answers, submit } = makeFlush();
+    store.decide = () => cold;
+    submit(request('a'));
+    await clock.turn();
+    loads[0]!.reject();
+    await clock.turn();
+    expect(answers).toEqual(['a: unavailable']);
+    submit(request('b'));
+    await clock.turn();
+    expect(loads).toHaveLength(2);
+  });
+
+  it('that took longer than a request may wait leaves that request out', async () => {
+    const { calls, clock, store, loads, answers, submit } = makeFlush();
+    store.decide = () => cold;
+    submit(request('a'), 100);
+    submit(request('b'), 1000);
+    await clock.advance(500);
+    store.decide = heldOf;
+    loads[0]!.resolve('warm');
+    await clock.turn();
+    expect(answers).toEqual(['a: overloaded', 'b: held']);
+    expect(calls.at(2)).toBe('hold b');
+  });
+
+  it('that is cold again after its load is loaded again', async () => {
+    const { clock, store, loads, answers, submit } = makeFlush();
+    store.decide = () => cold;
+    submit(request('a'));
+    await clock.turn();
+    loads[0]!.resolve('warm');
+    await clock.turn();
+    expect(loads).toHaveLength(2);
+    store.decide = heldOf;
+    loads[1]!.resolve('warm');
+    await clock.turn();
+    expect(answers).toEqual(['a: held']);
+  });
+});
+
+describe('a hold that MySQL refuses', () => {
+  it('is taken back, its performance cooled, and the request decided anew after a load', async () => {
+    const { calls, clock, store, ledger, flush, loads, answers, submit } = makeFlush();
+    ledger.persist = async (holds) => {
+      store.decide = () => cold;
+      return holds.map((hold) => (hold.reservationId === 'b' ? 'conflict' : 'persisted'));
+    };
+    for (const id of ['a', 'b', 'c']) submit(request(id));
+    await clock.turn();
+    expect(answers).toEqual(['a: held', 'c: held']);
+    expect(flush.counters.conflicts).toBe(1);
+    const way = calls.filter((call) => !call.startsWith('forget'));
+    expect(way).toEqual(['hold a b c', 'persist a b c', 'cool 1: b', 'hold b', 'warm 1']);
+    // The load says what MySQL has: the seat is gone.
+    store.decide = () => taken;
+    loads[0]!.resolve('warm');
+    await clock.turn();
+    expect(answers).toEqual(['a: held', 'c: held', 'b: seat_taken']);
+  });
+
+  it('does not hold up those of other performances in its batch', async () => {
+    const { calls, clock, store, ledger, answers, submit } = makeFlush();
+    ledger.persist = async (holds) => {
+      store.decide = (of) => (of.performanceId === 1 ? taken : heldOf(of));
+      return holds.map((hold) => (hold.performanceId === 1 ? 'conflict' : 'persisted'));
+    };
+    submit(request('a'));
+    submit(request('b', { performanceId: 2 }));
+    submit(request('c', { performanceId: 1 }));
+    await clock.turn();
+    expect(answers).toEqual(['b: held', 'a: seat_taken', 'c: seat_taken']);
+    expect(calls).toContain('cool 1: a c');
+  });
+
+  it('is unavailable when it cannot be taken back', async () => {
+    const { clock, store, ledger, answers, submit } = makeFlush();
+    ledger.persist = async () => ['conflict'];
+    store.coolFault = new Error('no Redis');
+    submit(request('a'));
+    await clock.turn();
+    expect(answers).toEqual(['a: unavailable']);
+  });
+
+  it('past its deadline by then is not decided again', async () => {
+    const { calls, clock, ledger, answers, submit } = makeFlush();
+    const commit = later<PersistResult[]>();
+    ledger.persist = () => commit.promise;
+    submit(request('a'), 100);
+    await clock.advance(200);
+    commit.resolve(['conflict']);
+    await clock.advance(50);
+    expect(answers).toEqual(['a: overloaded']);
+    expect(calls.filter((call) => call.startsWith('hold'))).toEqual(['hold a']);
+    expect(calls).toContain('cool 1: a');
+  });
+});
+
+describe('what memory knows of the places left', () => {
+  const party = (id: string, partySize: number) => request(id, { seats: [], partySize });
+
+  it('refuses a party that is too large for them, without the store', async () => {
+    const { calls, flush, answers, submit } = makeFlush();
+    flush.noteRemaining(1, 2);
+    submit(party('a', 3));
+    expect(answers).toEqual(['a: sold_out']);
+    expect(flush.counters.refusedInMemory).toBe(1);
+    expect(calls).toEqual([]);
+  });
+
+  it('never grants: a party that seems to fit is decided by the store', async () => {
+    const { clock, store, flush, answers, submit } = makeFlush();
+    store.decide = () => ({ kind: 'refused', refusal: { code: 'sold_out', detail: 'Not enough places are left.' } });
+    flush.noteRemaining(1, 2);
+    submit(party('a', 2));
+    expect(answers).toEqual([]);
+    await clock.turn();
+    expect(answers).toEqual(['a: sold_out']);
+  });
+
+  it('is believed for one flush interval', async () => {
+    const { calls, clock, flush, answers, submit } = makeFlush();
+    flush.noteRemaining(1, 0);
+    await clock.advance(flushDelayMsMax);
+    submit(party('a', 1));
+    await clock.turn();
+    expect(answers).toEqual(['a: held']);
+    expect(calls[0]).toBe('hold a');
+  });
+
+  it('is of that performance only', async () => {
+    const { clock, flush, answers, submit } = makeFlush();
+    flush.noteRemaining(2, 0);
+    submit(party('a', 1));
+    await clock.turn();
+    expect(answers).toEqual(['a: held']);
+  });
+
+  it('is overtaken by what is known later', async () => {
+    const { clock, flush, answers, submit } = makeFlush();
+    flush.noteRemaining(1, 0);
+    flush.noteRemaining(1, 5);
+    submit(party('a', 1));
+    await clock.turn();
+    expect(answers).toEqual(['a: held']);
+  });
+
+  it('is no answer for seats with numbers', async () => {
+    const { clock, flush, answers, submit } = makeFlush();
+    flush.noteRemaining(1, 0);
+    submit(request('a'));
+    await clock.turn();
+    expect(answers).toEqual(['a: held']);
+  });
+});
+
+describe('a store that does not keep its word', () => {
+  it.each<[string, (groups: readonly HoldGroup[]) => Promise<HoldDecision[][]>]>([
+    ['answers for too few groups', async () => [[heldOf(request('a'))]]],
+    ['answers for too few requests of a group', async () => [[heldOf(request('a'))], []]],
+    ['rejects', () => Promise.reject(new Error('a slip'))],
+    [
+      'throws',
+      () => {
+        throw new Error('a slip');
+      },
+    ],
+  ])('and %s leaves nobody without an answer', async (_, reply) => {
+    const { clock, store, answers, submit } = makeFlush();
+    store.reply = reply;
+    submit(request('a'));
+    submit(request('b', { performanceId: 2 }));
+    await clock.advance(100);
+    expect(answers.map((answer) => answer.split(':')[0]).sort()).toEqual(['a', 'b']);
+    expect(answers).toContain('b: unavailable');
+  });
+
+  it('answers short from MySQL: everybody of the batch is told unavailable, nobody held', async () => {
+    const { clock, ledger, answers, submit } = makeFlush();
+    ledger.persist = async () => ['persisted'];
+    submit(request('a'));
+    submit(request('b'));
+    await clock.advance(100);
+    expect(answers).toEqual(['a: unavailable', 'b: unavailable']);
+  });
+
+  it('answers short from MySQL: acknowledged holds are kept and tried again', async () => {
+    const { clock, ledger, flush, submit } = makeFlush({ ack: 'held' });
+    ledger.persist = async () => [];
+    submit(request('a'));
+    await clock.advance(500);
+    expect(flush.commits.depth).toBe(1);
+    ledger.persist = async (holds) => holds.map(() => 'persisted');
+    await clock.advance(500);
+    expect(flush.commits.depth).toBe(0);
+  });
+});
+
+describe('drained', () => {
+  it('resolves once every caller is answered and MySQL has every hold', async () => {
+    const { clock, ledger, flush, answers, submit } = makeFlush({ ack: 'held' });
+    const commit = later<PersistResult[]>();
+    ledger.persist = () => commit.promise;
+    submit(request('a'));
+    await clock.turn();
+    let isDrained = false;
+    void flush.drained().then(() => {
+      isDrained = true;
+    });
+    await settled();
+    expect([answers, isDrained]).toEqual([['a: held'], false]);
+    commit.resolve(['persisted']);
+    await settled();
+    expect(isDrained).toBe(true);
+  });
+});

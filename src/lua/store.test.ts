@@ -1,0 +1,156 @@
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { held, holdStoreContract, kindOf, newPerformanceId, seated, wish } from '../../test/hold-store.contract.ts';
+import { StoreUnavailable } from '../lib/errors.ts';
+import { silentLog } from '../logger.ts';
+import { RedisConnection } from './connection.ts';
+import { performanceKeys, warmPerformancesKey } from './keys.ts';
+import { finishLoad, startLoad } from './load.ts';
+import { readRemaining } from './seats.ts';
+import { RedisHoldStore } from './store.ts';
+
+async function connect(): Promise<RedisConnection> {
+  const connection = new RedisConnection([inject('redisUrl')], silentLog);
+  await connection.connect();
+  return connection;
+}
+
+/** Removes what tests have left of a performance: another file's gateway would recover its journal. */
+async function remove({ client }: RedisConnection, performanceIds: Iterable<number>): Promise<void> {
+  for (const id of performanceIds) {
+    await client.unlink(...Object.values(performanceKeys(id)));
+    await client.srem(warmPerformancesKey, id);
+  }
+}
+
+holdStoreContract('Redis', async () => {
+  const connection = await connect();
+  const used = new Set<number>();
+  return {
+    store: new RedisHoldStore(connection),
+    async startLoad(performanceId) {
+      used.add(performanceId);
+      const start = await startLoad(connection, performanceId);
+      return (snapshot) => finishLoad(connection, start, snapshot);
+    },
+    remaining: async (performanceId) => (await readRemaining(connection, [performanceId]))[0]!,
+    async loseEverything() {
+      await connection.client.call('FLUSHALL');
+    },
+    async close() {
+      await remove(connection, used);
+      await connection.close();
+    },
+  };
+});
+
+describe('on real Redis', () => {
+  let connection: RedisConnection;
+  let store: RedisHoldStore;
+  const remaining: [number, number][] = [];
+  const used: number[] = [];
+  beforeAll(async () => {
+    connection = await connect();
+    store = new RedisHoldStore(connection, (performanceId, places) => remaining.push([performanceId, places]));
+  });
+  afterAll(async () => {
+    await remove(connection, used);
+    await connection.close();
+  });
+
+  async function warm(): Promise<number> {
+    const id = newPerformanceId();
+    used.push(id);
+    await finishLoad(connection, await startLoad(connection, id), seated(id));
+    return id;
+  }
+
+  it('a pipeline whose scripts the server has forgotten is answered in order all the same', async () => {
+    const ids = [await warm(), await warm(), await warm()];
+    const groups = ids.map((id) => ({ performanceId: id, requests: [wish(id, [1]), wish(id, [1])] }));
+    await connection.client.call('SCRIPT', 'FLUSH');
+    const decisions = await store.hold(groups);
+    expect(decisions.map((group) => group.map(kindOf))).toEqual(ids.map(() => ['held', 'seat_taken']));
+    expect(held(decisions[1]![0]).reservationId).toBe(groups[1]!.requests[0]!.reservationId);
+  });
+
+  it('a script that the server has forgotten is sent again alone', async () => {
+    const [known, forgotten] = [await warm(), await warm()];
+    await connection.client.call('SCRIPT', 'FLUSH');
+    // The release script is unknown now, the hold script is not.
+    const before = wish(forgotten, [1]);
+    await store.hold([{ performanceId: forgotten, requests: [before] }]);
+    await store.release([{ ...before, seatVersions: [1, 2] }]);
+    const [[decision]] = (await store.hold([{ performanceId: known, requests: [wish(known, [1])] }])) as [
+      Awaited<ReturnType<typeof store.hold>>[number],
+    ];
+    expect(kindOf(decision)).toBe('held');
+    expect(await readRemaining(connection, [known, forgotten])).toEqual([9, 10]);
+  });
+
+  it('an error of one performance fails its requests only', async () => {
+    const [broken, good] = [await warm(), await warm()];
+    await connection.client.del(performanceKeys(broken).seats);
+    await connection.client.set(performanceKeys(broken).seats, 'no hash');
+    const decisions = await store.hold([
+      { performanceId: broken, requests: [wish(broken, [1]), wish(broken, [2])] },
+      { performanceId: good, requests: [wish(good, [1])] },
+    ]);
+    expect(decisions.map((group) => group.map(kindOf))).toEqual([['failed', 'failed'], ['held']]);
+  });
+
+  it('a script touches no performance but its own', async () => {
+    const [mine, other] = [await warm(), await warm()];
+    await store.hold([{ performanceId: mine, requests: [wish(mine, [1])] }]);
+    expect(await readRemaining(connection, [mine, other])).toEqual([9, 10]);
+  });
+
+  it('the places left are told with every call and release', async () => {
+    const id = await warm();
+    const request = wish(id, [1, 2]);
+    await store.hold([{ performanceId: id, requests: [request] }]);
+    await store.release([{ ...request, seatVersions: [1, 2, 2, 2] }]);
+    expect(remaining.filter(([performanceId]) => performanceId === id)).toEqual([
+      [id, 8],
+      [id, 10],
+    ]);
+  });
+
+  it('a load leaves no key of its own behind', async () => {
+    const id = await warm();
+    await finishLoad(connection, await startLoad(connection, id), seated(id, { changed: [], live: [] }));
+    const reservation = { reservationId: wish(id, [1]).reservationId, userId: 1, partySize: 0, remainingMs: 1000 };
+    await finishLoad(connection, await startLoad(connection, id), seated(id, { live: [reservation] }));
+    expect(await connection.client.keys(`{p${id}}:load:*`)).toEqual([]);
+    expect(await connection.client.ttl(performanceKeys(id).meta)).toBe(-1);
+  });
+
+  it('an unreadable journal entry does not hide the entries of others', async () => {
+    const [broken, good] = [await warm(), await warm()];
+    await connection.client.xadd(performanceKeys(broken).journal, '*', 'h', 'no entry');
+    const request = wish(good, [1]);
+    await store.hold([{ performanceId: good, requests: [request] }]);
+    const holds = await store.journal(0, 1000).finally(() => connection.client.del(performanceKeys(broken).journal));
+    expect(holds.map((hold) => hold.reservationId)).toContain(request.reservationId);
+  });
+
+  it('nothing rejects or waits when the connection is gone: holds fail, the rest says so', async () => {
+    const id = newPerformanceId();
+    const gone = await connect();
+    const goneStore = new RedisHoldStore(gone);
+    await gone.close();
+    const request = wish(id, [1]);
+    const decisions = await goneStore.hold([{ performanceId: id, requests: [request, wish(id, [2])] }]);
+    expect(decisions.map((group) => group.map(kindOf))).toEqual([['failed', 'failed']]);
+    const hold = { ...request, versions: [1], amount: 0, holdSeconds: 1, expiresAtMs: 1, supersedes: [] };
+    for (const act of [
+      () => goneStore.release([{ ...request, seatVersions: [] }]),
+      () => goneStore.cool(id, [request.reservationId]),
+      () => goneStore.forget([{ ...hold, journal: { id: '1-1', open: 1 } }]),
+      () => goneStore.journal(0, 1),
+      () => startLoad(gone, id),
+      () => finishLoad(gone, { performanceId: id, voidBefore: '' }, seated(id)),
+    ]) {
+      await expect(act()).rejects.toThrow(StoreUnavailable);
+    }
+  });
+});
