@@ -4,7 +4,7 @@ import { createConnection } from 'mysql2/promise';
 import { keepPassword, randomPassword, writePrivateFile } from './files.ts';
 import { lockFolder } from './folder-lock.ts';
 import { ensureInstalled } from './install.ts';
-import { initialisedDataFolder, redoLogArguments, userArguments } from './mysql-initialise.ts';
+import { initialisedDataFolder, redoLogArguments, temporaryFolder, userArguments } from './mysql-initialise.ts';
 import { findPrograms, type MysqlPrograms } from './programs.ts';
 import { socketFileFor } from './socket-file.ts';
 import { type ServerPlan, startServer } from './supervise.ts';
@@ -65,6 +65,7 @@ function planMysql(
         '--no-defaults',
         ...userArguments(),
         `--datadir=${dataFolder}`,
+        `--tmpdir=${temporaryFolder(folder)}`,
         `--init-file=${accountsFile}`,
         `--socket=${socketFile}`,
         `--pid-file=${join(folder, 'mysqld.pid')}`,

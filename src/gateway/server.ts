@@ -66,6 +66,7 @@ const unreadable: Readonly<Record<'json' | 'msgpack', Answer>> = {
 };
 const badKey = problem(invalid('Idempotency-Key', 'must be 1 to 64 visible ASCII characters'));
 const notFound = problem({ code: Code.notFound, detail: 'No such path.' });
+const stopping = problem({ code: Code.unavailable, detail: 'This gateway is stopping; try again.' });
 const storeDown = problem({ code: Code.unavailable, detail: 'A store does not answer; try again.' });
 
 /** A request that passed its headers; the body, when there is one, is read next. */
@@ -84,6 +85,10 @@ export class Server {
   readonly #options: ServerOptions;
   readonly #app: TemplatedApp;
   #listenSocket: us_listen_socket | null = null;
+  #isDraining = false;
+  /** Requests whose answer is still being worked out. */
+  #openCount = 0;
+  readonly #whenIdle: (() => void)[] = [];
 
   constructor(options: ServerOptions) {
     this.#options = options;
@@ -107,10 +112,15 @@ export class Server {
     });
   }
 
-  /** Takes no new connection; those there are stay. */
-  stopListening(): void {
+  /** Takes no new connection and refuses new requests on those there are; resolves when every request has its answer. */
+  drain(): Promise<void> {
+    this.#isDraining = true;
     if (this.#listenSocket !== null) us_listen_socket_close(this.#listenSocket);
     this.#listenSocket = null;
+    if (this.#openCount === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#whenIdle.push(resolve);
+    });
   }
 
   /** Closes every connection. */
@@ -153,6 +163,10 @@ export class Server {
   #serve(route: Route, index: number, response: HttpResponse, request: HttpRequest): void {
     const options = this.#options;
     const exchange = this.#exchangeOf(response, request);
+    if (this.#isDraining) {
+      exchange.closesConnection = true;
+      return this.#answer(index, exchange, stopping);
+    }
     let identity: Identity | null = nobody;
     if (route.auth !== 'none') {
       identity = options.authenticate(request.getHeader('authorization'));
@@ -206,9 +220,16 @@ export class Server {
     if (!(answer instanceof Promise)) return this.#answer(index, exchange, answer);
     // Somebody may wait for the same key: a keyed request is not dropped with its client.
     if (idempotencyKey === '') exchange.onAbandoned = call.onAbandoned;
+    this.#openCount++;
     answer.then(
-      (settled) => this.#answer(index, exchange, settled),
-      (thrown: unknown) => this.#fail(index, exchange, thrown),
+      (settled) => {
+        this.#answer(index, exchange, settled);
+        this.#leave();
+      },
+      (thrown: unknown) => {
+        this.#fail(index, exchange, thrown);
+        this.#leave();
+      },
     );
   }
 
@@ -218,6 +239,11 @@ export class Server {
     return this.#options.idempotency.run(userId, idempotencyKey, fingerprint, call.newId, async (newId) =>
       route.handle({ ...call, newId }),
     );
+  }
+
+  #leave(): void {
+    this.#openCount--;
+    if (this.#openCount === 0) for (const resolve of this.#whenIdle.splice(0)) resolve();
   }
 
   #answer(index: number, exchange: Exchange, answer: Answer): void {

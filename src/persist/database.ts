@@ -1,4 +1,5 @@
 /** The MySQL pool: bounded in connections, queue and time, with one table of the errors that mean "try again". */
+import type { SqlValue } from 'mysql2';
 import mysql, { type Pool, type PoolConnection, type ResultSetHeader, type RowDataPacket } from 'mysql2/promise';
 import { systemClock } from '../lib/clock.ts';
 import { codeOf, messageOf, StoreUnavailable } from '../lib/errors.ts';
@@ -87,8 +88,8 @@ export class Database implements Statements {
       timezone: 'Z',
       supportBigNumbers: true,
       // A text without parameters is sent as it is: its rows are literals already, and scanning them for `?` is 2 us a hold.
-      queryFormat: (sql: string, values: readonly unknown[], timezone: string) =>
-        values.length === 0 ? sql : mysql.format(sql, [...values], false, timezone),
+      queryFormat: (sql: string, values: Parameter[]) =>
+        values.length === 0 ? sql : mysql.format(sql, values as SqlValue[], false, 'Z'),
     });
     this.#pool.on('connection', (connection) => {
       // The session's own settings, sent before its first statement; a failure shows in that statement.

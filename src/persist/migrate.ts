@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import type { Connection, RowDataPacket } from 'mysql2/promise';
 import mysql from 'mysql2/promise';
 import { StoreUnavailable } from '../lib/errors.ts';
+import type { Statements } from './database.ts';
 
 const folder = new URL('./migrations/', import.meta.url);
 const lockWaitSeconds = 60;
@@ -21,6 +22,12 @@ export function statementsOf(name: string): string[] {
     .split(';')
     .map((statement) => statement.trim())
     .filter((statement) => statement !== '');
+}
+
+/** True when every migration of this version is applied. Rejects with StoreUnavailable. */
+export async function isMigrated(statements: Statements): Promise<boolean> {
+  const applied = new Set((await statements.rows('SELECT name FROM migrations')).map((row) => row['name']));
+  return migrationNames().every((name) => applied.has(name));
 }
 
 /** Applies what is missing; returns the names applied. Rejects with StoreUnavailable when the server does not answer. */

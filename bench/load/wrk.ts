@@ -1,0 +1,132 @@
+/** Load at full speed: wrk where the machine has it (Debian's package), else autocannon, which takes more of the machine. */
+import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import autocannon from 'autocannon';
+
+export type Generator = 'wrk' | 'autocannon';
+
+export interface LoadOptions {
+  readonly url: string;
+  readonly connections: number;
+  readonly seconds: number;
+  /** File of tokens, one a line. */
+  readonly tokensPath: string;
+  readonly performanceIds: readonly number[];
+  readonly seatsPerPerformance: number;
+  /** Requests of earlier runs on the same performances. */
+  readonly first: number;
+}
+
+export interface LoadResult {
+  readonly requests: number;
+  readonly perSecond: number;
+  /** Answers outside 2xx and 3xx. */
+  readonly refused: number;
+  /** Connections lost and requests without an answer. */
+  readonly failed: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+}
+
+const scriptPath = fileURLToPath(new URL('./wrk-hold.lua', import.meta.url));
+
+/** True when wrk can be run. */
+export async function hasWrk(): Promise<boolean> {
+  try {
+    await run('wrk', ['--version'], {});
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Sends holds as fast as they are answered. Rejects when the generator fails. */
+export function load(generator: Generator, options: LoadOptions): Promise<LoadResult> {
+  return generator === 'wrk' ? loadWithWrk(options) : loadWithAutocannon(options);
+}
+
+async function loadWithWrk(options: LoadOptions): Promise<LoadResult> {
+  const { url, connections, seconds } = options;
+  const args = [
+    '-t1',
+    `-c${connections}`,
+    `-d${Math.max(1, Math.round(seconds))}s`,
+    '--latency',
+    '-s',
+    scriptPath,
+    url,
+  ];
+  const output = await run('wrk', args, {
+    TOKENS: options.tokensPath,
+    PERFORMANCES: options.performanceIds.join(','),
+    SEATS: String(options.seatsPerPerformance),
+    FIRST: String(options.first),
+  });
+  const number = (pattern: RegExp): number => Number(pattern.exec(output)?.[1] ?? 0);
+  const socketErrors = /Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)/.exec(output);
+  return {
+    requests: number(/(\d+) requests in/),
+    perSecond: number(/Requests\/sec:\s+([\d.]+)/),
+    refused: number(/Non-2xx or 3xx responses: (\d+)/),
+    failed: (socketErrors ?? []).slice(1).reduce((sum, count) => sum + Number(count), 0),
+    p50Ms: milliseconds(/ 50%\s+([\d.]+)(us|ms|s)/.exec(output)),
+    p99Ms: milliseconds(/ 99%\s+([\d.]+)(us|ms|s)/.exec(output)),
+  };
+}
+
+function milliseconds(match: RegExpExecArray | null): number {
+  const factor = { us: 0.001, ms: 1, s: 1000 }[match?.[2] ?? 'ms'] ?? 1;
+  return Number(match?.[1] ?? 0) * factor;
+}
+
+async function loadWithAutocannon(options: LoadOptions): Promise<LoadResult> {
+  const { url, connections, seconds, performanceIds, seatsPerPerformance } = options;
+  const tokens = readFileSync(options.tokensPath, 'utf8').trim().split('\n');
+  let sent = options.first;
+  const result = await autocannon({
+    url: `${url}/v1/reservations`,
+    connections,
+    duration: seconds,
+    method: 'POST',
+    requests: [
+      {
+        method: 'POST',
+        setupRequest: (request) => {
+          const performanceId = performanceIds[Math.floor(sent / seatsPerPerformance) % performanceIds.length];
+          const body = JSON.stringify({ performanceId, seats: [(sent % seatsPerPerformance) + 1] });
+          sent++;
+          const authorization = `Bearer ${tokens[sent % tokens.length]}`;
+          return { ...request, body, headers: { authorization, 'content-type': 'application/json' } };
+        },
+      },
+    ],
+  });
+  return {
+    requests: result.requests.total,
+    perSecond: result.requests.total / result.duration,
+    refused: result.non2xx,
+    failed: result.errors + result.timeouts,
+    p50Ms: result.latency.p50,
+    p99Ms: result.latency.p99,
+  };
+}
+
+function run(command: string, args: readonly string[], environment: Readonly<Record<string, string>>): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, { env: { ...process.env, ...environment }, stdio: ['ignore', 'pipe', 'pipe'] });
+    let output = '';
+    child.stdout.on('data', (data: Buffer) => {
+      output += data.toString();
+    });
+    child.stderr.on('data', (data: Buffer) => {
+      output += data.toString();
+    });
+    child.once('error', reject);
+    // wrk says its version with exit code 1.
+    child.once('exit', (code) => {
+      if (code === 0 || output.startsWith('wrk ')) resolve(output);
+      else reject(new Error(`${command} ended with ${code}:\n${output}`));
+    });
+  });
+}

@@ -1,0 +1,22 @@
+/** `npm run bench -- NAME [options]`: the benches by name. */
+import * as floor from './floor.ts';
+
+const benches: Readonly<Record<string, { readonly help: string; main(args: readonly string[]): Promise<number> }>> = {
+  floor,
+};
+
+const [name = '', ...args] = process.argv.slice(2);
+const bench = benches[name];
+if (bench === undefined) {
+  const isAsked = name === '' || name === '--help';
+  const helps = Object.values(benches).map(({ help }) => help);
+  process[isAsked ? 'stdout' : 'stderr'].write(`${isAsked ? '' : `no bench named ${name}\n\n`}${helps.join('\n\n')}\n`);
+  process.exitCode = isAsked ? 0 : 2;
+} else {
+  try {
+    process.exitCode = await bench.main(args);
+  } catch (thrown) {
+    process.stderr.write(`${thrown instanceof Error ? thrown.message : String(thrown)}\n`);
+    process.exitCode = 1;
+  }
+}

@@ -1,0 +1,229 @@
+import mysql from 'mysql2/promise';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it, onTestFinished } from 'vitest';
+import { startTcpProxy, type TcpProxy } from '../../test/tcp-proxy.ts';
+import { StoreUnavailable } from '../lib/errors.ts';
+import { silentLog } from '../logger.ts';
+import { Database } from './database.ts';
+
+/** The longest that a statement may take, plus what a loaded machine adds. */
+const answerMsMax = 5000;
+
+/** Waits until `check` is true, asking every 10 ms. */
+async function until(what: string, check: () => boolean | Promise<boolean>, timeoutMs = 3000): Promise<void> {
+  const endMs = performance.now() + timeoutMs;
+  while (!(await check())) {
+    if (performance.now() > endMs) throw new Error(`not within ${timeoutMs} ms: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
+/** The promise, or a rejection when it takes longer. */
+function within<Value>(timeoutMs: number, promise: Promise<Value>): Promise<Value> {
+  const late = new Promise<never>((_, reject) => {
+    const timeout = setTimeout(() => reject(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
+    promise.then(
+      () => clearTimeout(timeout),
+      () => clearTimeout(timeout),
+    );
+  });
+  return Promise.race([promise, late]);
+}
+
+const table = `test_locks_${Math.random().toString(36).slice(2)}`;
+
+beforeAll(async () => {
+  const connection = await mysql.createConnection(inject('mysqlUrl'));
+  await connection.query(`CREATE TABLE ${table} (id INT PRIMARY KEY, value INT NOT NULL) ENGINE=InnoDB`);
+  await connection.query(`INSERT INTO ${table} VALUES ${Array.from({ length: 100 }, (_, i) => `(${i}, 0)`).join(',')}`);
+  await connection.end();
+});
+afterAll(async () => {
+  const connection = await mysql.createConnection(inject('mysqlUrl'));
+  await connection.query(`DROP TABLE ${table}`);
+  await connection.end();
+});
+
+describe('a transaction', () => {
+  let database: Database;
+  let rival: mysql.Connection;
+  beforeEach(async () => {
+    database = new Database(inject('mysqlUrl'), silentLog);
+    rival = await mysql.createConnection(inject('mysqlUrl'));
+  });
+  afterEach(async () => {
+    rival.destroy();
+    await database.close();
+  });
+
+  it('that loses a deadlock runs again and succeeds', async () => {
+    await rival.query('START TRANSACTION');
+    // The one with more changes survives a deadlock: that is the rival.
+    await rival.query(`UPDATE ${table} SET value = value + 1 WHERE id >= 2`);
+    let attempts = 0;
+    let release: Promise<unknown> | null = null;
+    await database.transaction(async (transaction) => {
+      attempts++;
+      await transaction.write(`UPDATE ${table} SET value = 7 WHERE id = 1`);
+      release ??= rival.query(`UPDATE ${table} SET value = 8 WHERE id = 1`).then(() => rival.query('COMMIT'));
+      await transaction.write(`UPDATE ${table} SET value = 7 WHERE id = 2`);
+    });
+    await release;
+    expect(attempts).toBe(2);
+    const rows = await database.rows(`SELECT value FROM ${table} WHERE id IN (1, 2)`);
+    expect(rows.map((row) => row['value'])).toEqual([7, 7]);
+    expect(database.isAvailable).toBe(true);
+  });
+
+  it('that waits too long for a lock runs again and succeeds', async () => {
+    await rival.query('START TRANSACTION');
+    await rival.query(`UPDATE ${table} SET value = 3 WHERE id = 3`);
+    let attempts = 0;
+    await database.transaction(async (transaction) => {
+      attempts++;
+      if (attempts === 1) await transaction.write('SET SESSION innodb_lock_wait_timeout = 1');
+      else await rival.query('COMMIT');
+      await transaction.write(`UPDATE ${table} SET value = value + 1 WHERE id = 3`);
+    });
+    expect(attempts).toBe(2);
+    expect((await database.rows(`SELECT value FROM ${table} WHERE id = 3`))[0]?.['value']).toBe(4);
+    expect(database.isAvailable).toBe(true);
+  });
+
+  it('gives up waiting for a lock before its statement times out: a lock is no fault of the server', async () => {
+    const [row] = await database.rows('SELECT @@SESSION.innodb_lock_wait_timeout AS seconds');
+    expect(Number(row?.['seconds'])).toBeLessThan(3);
+  });
+
+  it('that throws leaves nothing behind and gives its error on', async () => {
+    const error = Object.assign(new Error('no such thing'), { code: 'ER_NO_SUCH_THING' });
+    const work = database.transaction(async (transaction) => {
+      await transaction.write(`UPDATE ${table} SET value = 99 WHERE id = 5`);
+      throw error;
+    });
+    await expect(work).rejects.toBe(error);
+    expect((await database.rows(`SELECT value FROM ${table} WHERE id = 5`))[0]?.['value']).not.toBe(99);
+  });
+
+  it('that fails by a slip of ours does not make the server unavailable', async () => {
+    const work = database.transaction(async () => {
+      throw new RangeError('not an integer');
+    });
+    await expect(work).rejects.toThrow(RangeError);
+    expect(database.isAvailable).toBe(true);
+  });
+
+  it('that asks for a rollback leaves nothing behind and gives its result', async () => {
+    const result = await database.transaction(async (transaction) => {
+      await transaction.write(`UPDATE ${table} SET value = 99 WHERE id = 6`);
+      transaction.isRollback = true;
+      return 'rolled back';
+    });
+    expect(result).toBe('rolled back');
+    expect((await database.rows(`SELECT value FROM ${table} WHERE id = 6`))[0]?.['value']).not.toBe(99);
+  });
+
+  it('that reads one moment does not see what is committed meanwhile', async () => {
+    const seen = await database.snapshot(async (transaction) => {
+      const [before] = await transaction.rows(`SELECT value FROM ${table} WHERE id = 7`);
+      await rival.query(`UPDATE ${table} SET value = value + 1 WHERE id = 7`);
+      const [after] = await transaction.rows(`SELECT value FROM ${table} WHERE id = 7`);
+      return [before?.['value'], after?.['value']];
+    });
+    expect(seen[1]).toBe(seen[0]);
+    // The connection is READ COMMITTED again for whoever has it next.
+    await database.transaction(async (transaction) => {
+      const [before] = await transaction.rows(`SELECT value FROM ${table} WHERE id = 7`);
+      await rival.query(`UPDATE ${table} SET value = value + 1 WHERE id = 7`);
+      const [after] = await transaction.rows(`SELECT value FROM ${table} WHERE id = 7`);
+      expect(after?.['value']).toBe(before?.['value'] + 1);
+    });
+  });
+
+  it('has a session in UTC and in strict mode', async () => {
+    const [row] = await database.rows('SELECT @@SESSION.time_zone AS zone, @@SESSION.sql_mode AS mode');
+    expect(row?.['zone']).toBe('+00:00');
+    expect(row?.['mode']).toContain('STRICT_ALL_TABLES');
+    await expect(database.write(`UPDATE ${table} SET value = 'text' WHERE id = 8`)).rejects.toThrow();
+    expect(database.isAvailable).toBe(true);
+  });
+});
+
+describe('a server', () => {
+  async function behindProxy(): Promise<{ database: Database; proxy: TcpProxy }> {
+    const url = new URL(inject('mysqlUrl'));
+    const proxy = await startTcpProxy(url.hostname, Number(url.port));
+    url.port = String(proxy.port);
+    const database = new Database(url.href, silentLog);
+    onTestFinished(async () => {
+      const closed = database.close().catch(() => {});
+      await proxy.close();
+      await closed;
+    });
+    await database.rows('SELECT 1');
+    return { database, proxy };
+  }
+
+  it('whose connections are lost is unavailable, and available again by itself', async () => {
+    const { database, proxy } = await behindProxy();
+    const work = database.transaction(async (transaction) => {
+      await transaction.write(`UPDATE ${table} SET value = 55 WHERE id = 10`);
+      proxy.cut();
+      await transaction.write(`UPDATE ${table} SET value = 55 WHERE id = 11`);
+    });
+    await expect(work).rejects.toThrow(StoreUnavailable);
+    expect(database.isAvailable).toBe(false);
+    await expect(database.rows('SELECT 1')).rejects.toThrow(StoreUnavailable);
+    proxy.restore();
+    await until('the server is available again', () => database.isAvailable);
+    // What the lost connection had begun is undone once the server has noticed.
+    await until('the change is undone', async () => {
+      const rows = await database.rows(`SELECT value FROM ${table} WHERE id IN (10, 11)`);
+      return rows.every((row) => row['value'] !== 55);
+    });
+  });
+
+  it('that ends the connection under a statement is unavailable for that statement only as long as it is', async () => {
+    const { database } = await behindProxy();
+    const killer = await mysql.createConnection(inject('mysqlUrl'));
+    onTestFinished(() => killer.destroy());
+    const work = database.transaction(async (transaction) => {
+      const [row] = await transaction.rows('SELECT CONNECTION_ID() AS id');
+      await killer.query(`KILL ${row?.['id']}`);
+      await transaction.rows('SELECT 1');
+    });
+    await expect(work).rejects.toThrow(StoreUnavailable);
+    await until('the server is available again', () => database.isAvailable);
+    expect(await database.rows('SELECT 1 AS one')).toEqual([{ one: 1 }]);
+  });
+
+  it('that goes silent is unavailable within the time of a statement, for every statement under way', async () => {
+    const { database, proxy } = await behindProxy();
+    proxy.stall();
+    // More than there are connections: those who wait for one must not wait without end.
+    const startMs = performance.now();
+    const work = Array.from({ length: 15 }, (_, i) =>
+      i % 3 === 0
+        ? database.transaction(async (transaction) => transaction.rows('SELECT 1'))
+        : database.rows('SELECT 1'),
+    );
+    const results = await within(2 * answerMsMax, Promise.allSettled(work));
+    for (const result of results) {
+      expect(result.status === 'rejected' && result.reason).toBeInstanceOf(StoreUnavailable);
+    }
+    expect(performance.now() - startMs).toBeLessThan(answerMsMax);
+    expect(database.isAvailable).toBe(false);
+  });
+
+  it('whose connections have gone silent for good is available again over new ones', async () => {
+    const { database, proxy } = await behindProxy();
+    // A connection each, so that the pool has no room for another.
+    await Promise.all(Array.from({ length: 10 }, () => database.rows('SELECT SLEEP(0.05)')));
+    proxy.stall();
+    const lost = Promise.allSettled(Array.from({ length: 10 }, () => database.rows('SELECT 1')));
+    for (const result of await within(answerMsMax, lost)) expect(result.status).toBe('rejected');
+    expect(database.isAvailable).toBe(false);
+    proxy.restore();
+    await until('the server is available again', () => database.isAvailable, answerMsMax);
+    expect(await within(answerMsMax, database.rows('SELECT 1 AS one'))).toEqual([{ one: 1 }]);
+  });
+});
