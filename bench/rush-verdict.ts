@@ -22,9 +22,9 @@ interface Books {
   /** By reservation id. */
   readonly reservations: ReadonlyMap<string, { userId: number; partySize: number }>;
   /** Rows of reservation_seats. */
-  readonly owners: readonly { reservationId: string; seat: number }[];
-  /** Rows of seats that are not free: the reservation by seat. */
-  readonly taken: ReadonlyMap<number, string>;
+  readonly owners: readonly { reservationId: string; seat: number; version: number }[];
+  /** Rows of seats that are not free: the version by seat. */
+  readonly taken: ReadonlyMap<number, number>;
   /** Free places by the performance's own counter; null when MySQL has no such performance. */
   readonly remaining: number | null;
 }
@@ -91,8 +91,10 @@ async function readBooks(connection: Connection, performanceId: number): Promise
   const reservations = await rows(
     'SELECT id, user_id, party_size FROM reservations WHERE performance_id = ? AND status IN (1, 2)',
   );
-  const owners = await rows('SELECT reservation_id, seat FROM reservation_seats WHERE performance_id = ? AND live = 1');
-  const taken = await rows('SELECT seat, reservation_id FROM seats WHERE performance_id = ? AND status <> 0');
+  const owners = await rows(
+    'SELECT reservation_id, seat, version FROM reservation_seats WHERE performance_id = ? AND live = 1',
+  );
+  const taken = await rows('SELECT seat, version FROM seats WHERE performance_id = ? AND status <> 0');
   const performances = await rows('SELECT remaining FROM performances WHERE id = ?');
   await connection.query('COMMIT');
   return {
@@ -102,10 +104,12 @@ async function readBooks(connection: Connection, performanceId: number): Promise
         { userId: Number(row['user_id']), partySize: Number(row['party_size']) },
       ]),
     ),
-    owners: owners.map((row) => ({ reservationId: uuidFromBytes(row['reservation_id']), seat: Number(row['seat']) })),
-    taken: new Map(
-      taken.map((row) => [Number(row['seat']), row['reservation_id'] ? uuidFromBytes(row['reservation_id']) : '']),
-    ),
+    owners: owners.map((row) => ({
+      reservationId: uuidFromBytes(row['reservation_id']),
+      seat: Number(row['seat']),
+      version: Number(row['version']),
+    })),
+    taken: new Map(taken.map((row) => [Number(row['seat']), Number(row['version'])])),
     remaining: performances.length === 0 ? null : Number(performances[0]?.['remaining']),
   };
 }
@@ -162,10 +166,11 @@ function checkSeatsSold({ seats, seatsPerRequest }: Sale & { kind: 'seated' }, t
 function checkSeatsOnce(books: Books): Check {
   const ownerOf = new Map<number, string>();
   const faults: string[] = [];
-  for (const { seat, reservationId } of books.owners) {
+  for (const { seat, reservationId, version } of books.owners) {
     if (ownerOf.has(seat)) faults.push(`seat ${seat} belongs to ${ownerOf.get(seat)} and ${reservationId}`);
     ownerOf.set(seat, reservationId);
-    if (books.taken.get(seat) !== reservationId) faults.push(`seat ${seat} of ${reservationId} is not marked as its`);
+    if (books.taken.get(seat) !== version)
+      faults.push(`seat ${seat} of ${reservationId} has not the version of its hold`);
   }
   for (const seat of books.taken.keys()) if (!ownerOf.has(seat)) faults.push(`seat ${seat} is taken by nobody`);
   const detail = `${ownerOf.size} seats, each with one owner, the same in seats and in reservation_seats`;
@@ -175,6 +180,7 @@ function checkSeatsOnce(books: Books): Check {
 /** Every 201 is a row with the same user and seats, and every row had a 201. */
 function checkSame(tally: Tally, books: Books): Check {
   const faults: string[] = [];
+  const ownerOf = new Map(books.owners.map(({ seat, reservationId }) => [seat, reservationId]));
   const told = new Set<string>();
   for (const { reservationId, user, seats } of tally.granted) {
     if (told.has(reservationId)) faults.push(`two 201 for ${reservationId}`);
@@ -183,7 +189,7 @@ function checkSame(tally: Tally, books: Books): Check {
     if (row === undefined) faults.push(`a 201 for ${reservationId}, which MySQL does not have`);
     else if (row.userId !== userIdOf(user)) faults.push(`${reservationId} belongs to user ${row.userId}`);
     for (const seat of seats) {
-      if (books.taken.get(seat) !== reservationId) faults.push(`seat ${seat} is not of ${reservationId}`);
+      if (ownerOf.get(seat) !== reservationId) faults.push(`seat ${seat} is not of ${reservationId}`);
     }
   }
   for (const id of books.reservations.keys()) if (!told.has(id)) faults.push(`${id} is in MySQL and had no 201`);

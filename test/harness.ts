@@ -1,12 +1,15 @@
 /** What the end-to-end tests share: gateways on the run's own servers, in this process or as a process of their own. */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { connect, type Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
+import { Redis } from 'ioredis';
 import mysql from 'mysql2/promise';
 import { inject } from 'vitest';
 import { type App, startApp } from '../src/app.ts';
 import { readConfig } from '../src/config.ts';
 import { mintToken, type Role } from '../src/gateway/auth.ts';
 import { silentLog } from '../src/logger.ts';
+import { performanceKeys } from '../src/lua/keys.ts';
 
 export const testSecret = 'a-secret-of-the-tests-32-bytes-long!';
 
@@ -151,11 +154,344 @@ export async function query(
   }
 }
 
+/** Keeps a lock in MySQL while `work` runs: a SELECT ... FOR UPDATE of a transaction of its own. */
+export async function whileLocked<Result>(
+  sql: string,
+  parameters: readonly (string | number | Buffer)[],
+  work: () => Promise<Result>,
+): Promise<Result> {
+  const connection = await mysql.createConnection(inject('mysqlUrl'));
+  try {
+    await connection.query('START TRANSACTION');
+    await connection.query(sql, [...parameters]);
+    return await work();
+  } finally {
+    await connection.query('COMMIT');
+    await connection.end();
+  }
+}
+
+/** A counter of the MySQL server, of all its sessions. */
+export async function mysqlStatus(name: string): Promise<number> {
+  return Number((await query('SHOW GLOBAL STATUS LIKE ?', [name]))[0]!['Value']);
+}
+
 /** Waits until `check` is true, asking every 10 ms; fails after `timeoutMs`. */
 export async function until(what: string, check: () => Promise<boolean> | boolean, timeoutMs = 10_000): Promise<void> {
   const endMs = performance.now() + timeoutMs;
   while (!(await check())) {
     if (performance.now() > endMs) throw new Error(`not within ${timeoutMs} ms: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
+/** A Redis client on the run's own server; the caller disconnects it. */
+export function redisClient(): Redis {
+  return new Redis(inject('redisUrl'));
+}
+
+/** The sum of a metric over its labels, as `/metrics` serves it. */
+export async function metricOf(url: string, name: string): Promise<number> {
+  const text = await (await fetch(`${url}/metrics`)).text();
+  let sum = 0;
+  for (const line of text.split('\n')) {
+    if (line.startsWith(`${name} `) || line.startsWith(`${name}{`))
+      sum += Number(line.slice(line.lastIndexOf(' ') + 1));
+  }
+  return sum;
+}
+
+/** The next number below `max` of a seeded sequence (mulberry32), so that a failed run can be run again. */
+export function seededRandom(seed: number): (max: number) => number {
+  let state = seed;
+  return (max) => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return Math.floor((((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296) * max);
+  };
+}
+
+/** What one user sends in a crowd. */
+export interface Sending {
+  readonly method?: string;
+  readonly path?: string;
+  readonly userId: number;
+  readonly body?: unknown;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** What came back; status 0: no connection, or it was closed before an answer. */
+export interface Sent {
+  readonly sending: Sending;
+  readonly status: number;
+  // biome-ignore lint/suspicious/noExplicitAny: a test reads whatever field it asserts on
+  readonly body: any;
+  /** Whether any byte of the request was written to a connection. */
+  readonly wasSent: boolean;
+  /** `performance.now()` when it was written. */
+  readonly sentAtMs: number;
+}
+
+export interface CrowdOptions {
+  readonly connections?: number;
+  /** Called with every answer as it comes. */
+  readonly onAnswer?: (sent: Sent) => void;
+}
+
+/**
+ * Sends everything over keep-alive connections, each with one request under way, in the order given. Resolves with one
+ * result a sending, in their order; never rejects, whatever happens to the gateway.
+ */
+export async function crowd(url: string, sendings: readonly Sending[], options: CrowdOptions = {}): Promise<Sent[]> {
+  const { connections = 200, onAnswer } = options;
+  const { hostname, port } = new URL(url);
+  const results: Sent[] = new Array(sendings.length);
+  let next = 0;
+  const lanes = Array.from({ length: Math.min(connections, sendings.length) }, async () => {
+    const lane = new Lane(hostname, Number(port));
+    while (next < sendings.length) {
+      const index = next++;
+      const sending = sendings[index]!;
+      const answer = await lane.exchange(requestText(sending));
+      const sent = { sending, ...answer, body: answer.text === '' ? null : JSON.parse(answer.text) };
+      results[index] = sent;
+      onAnswer?.(sent);
+    }
+    lane.close();
+  });
+  await Promise.all(lanes);
+  return results;
+}
+
+/** A hold of a crowd's user. */
+export function holdSending(userId: number, body: unknown, headers: Readonly<Record<string, string>> = {}): Sending {
+  return { userId, body, headers };
+}
+
+function requestText({ method = 'POST', path = '/v1/reservations', userId, body, headers = {} }: Sending): string {
+  const lines = [`${method} ${path} HTTP/1.1`, 'Host: test', `Authorization: Bearer ${tokenOf(userId)}`];
+  for (const [name, value] of Object.entries(headers)) lines.push(`${name}: ${value}`);
+  const text = body === undefined ? '' : JSON.stringify(body);
+  if (body !== undefined) lines.push('Content-Type: application/json', `Content-Length: ${Buffer.byteLength(text)}`);
+  return `${lines.join('\r\n')}\r\n\r\n${text}`;
+}
+
+interface LaneAnswer {
+  readonly status: number;
+  readonly text: string;
+  readonly wasSent: boolean;
+  readonly sentAtMs: number;
+}
+
+/** One keep-alive connection, opened again when the other side closed it. */
+class Lane {
+  readonly #host: string;
+  readonly #port: number;
+  #socket: Socket | null = null;
+  #received = '';
+  #sentAtMs = 0;
+  #wasSent = false;
+  #settle: ((answer: LaneAnswer) => void) | null = null;
+
+  constructor(host: string, port: number) {
+    this.#host = host;
+    this.#port = port;
+  }
+
+  exchange(request: string): Promise<LaneAnswer> {
+    return new Promise((resolve) => {
+      this.#received = '';
+      this.#wasSent = false;
+      this.#settle = resolve;
+      const socket = this.#socket ?? this.#open();
+      const write = (): void => {
+        this.#sentAtMs = performance.now();
+        this.#wasSent = true;
+        socket.write(request, 'latin1');
+      };
+      if (socket.connecting) socket.once('connect', write);
+      else write();
+    });
+  }
+
+  close(): void {
+    this.#socket?.destroy();
+  }
+
+  #open(): Socket {
+    const socket = connect({ host: this.#host, port: this.#port, noDelay: true });
+    this.#socket = socket;
+    socket.on('data', (data) => {
+      this.#received += data.toString('latin1');
+      const answer = parseAnswer(this.#received);
+      if (answer !== null) this.#done(answer.status, answer.text);
+    });
+    socket.on('error', () => socket.destroy());
+    socket.on('close', () => {
+      if (this.#socket !== socket) return;
+      this.#socket = null;
+      this.#done(0, '');
+    });
+    return socket;
+  }
+
+  #done(status: number, text: string): void {
+    const settle = this.#settle;
+    this.#settle = null;
+    settle?.({ status, text, wasSent: this.#wasSent, sentAtMs: this.#sentAtMs });
+  }
+}
+
+/** The first answer in what was received; null while it is not whole. */
+export function parseAnswer(received: string): { status: number; text: string } | null {
+  const headEnd = received.indexOf('\r\n\r\n');
+  if (headEnd < 0) return null;
+  const head = received.slice(0, headEnd);
+  const length = Number(/\r\ncontent-length: (\d+)/i.exec(head)?.[1] ?? 0);
+  const text = received.slice(headEnd + 4, headEnd + 4 + length);
+  return text.length < length ? null : { status: Number(head.slice(9, 12)), text };
+}
+
+/** How many answers came with each status. */
+export function countByStatus(sent: readonly Sent[]): Record<number, number> {
+  const counts: Record<number, number> = {};
+  for (const { status } of sent) counts[status] = (counts[status] ?? 0) + 1;
+  return counts;
+}
+
+/** What the answers with a 5xx say; empty when there are none. */
+export function serverFaults(sent: readonly Sent[]): string[] {
+  const faults = new Map<string, number>();
+  for (const { status, body } of sent) {
+    if (status < 500) continue;
+    const fault = `${status} ${body?.code}: ${body?.detail}`;
+    faults.set(fault, (faults.get(fault) ?? 0) + 1);
+  }
+  return [...faults].map(([fault, count]) => `${count} x ${fault}`);
+}
+
+/** The ids of the reservations that clients were told of. */
+export function acknowledged(sent: readonly Sent[]): string[] {
+  return sent.filter(({ status }) => status === 201).map(({ body }) => body.reservationId);
+}
+
+export interface StoredReservation {
+  readonly id: string;
+  readonly userId: number;
+  readonly status: number;
+  readonly partySize: number;
+  readonly seats: readonly number[];
+}
+
+/** What MySQL stores for a status; written out, since the numbers in old rows never change. */
+export const storedStatus = { HELD: 1, CONFIRMED: 2, CANCELLED: 3, EXPIRED: 4 } as const;
+
+/** What MySQL has of a performance: its reservations with the seats that they own now. */
+export async function storedReservations(performanceId: number): Promise<StoredReservation[]> {
+  const rows = await query(
+    `SELECT LOWER(HEX(r.id)) AS id, r.user_id, r.status, r.party_size,
+            (SELECT GROUP_CONCAT(s.seat ORDER BY s.seat) FROM reservation_seats s
+             WHERE s.reservation_id = r.id AND s.live = 1) AS seats
+     FROM reservations r WHERE r.performance_id = ?`,
+    [performanceId],
+  );
+  return rows.map((row) => ({
+    id: row['id'].replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5'),
+    userId: row['user_id'],
+    status: row['status'],
+    partySize: row['party_size'],
+    seats: row['seats'] === null ? [] : String(row['seats']).split(',').map(Number),
+  }));
+}
+
+/**
+ * The promises that hold for a performance at any moment of rest, whatever happened before. Returns what is broken:
+ * a seat sold twice, a reservation half held, places sold beyond the capacity.
+ */
+export async function brokenPromises(performanceId: number): Promise<string[]> {
+  const broken: string[] = [];
+  const reservations = await storedReservations(performanceId);
+  const live = reservations.filter(({ status }) => status === storedStatus.HELD || status === storedStatus.CONFIRMED);
+  const [row] = await query(
+    'SELECT kind, places, remaining, max_reservations_per_user FROM performances WHERE id = ?',
+    [performanceId],
+  );
+  const ownerOf = new Map<number, string>();
+  for (const { id, seats } of live) {
+    for (const seat of seats) {
+      if (ownerOf.has(seat)) broken.push(`seat ${seat} belongs to ${ownerOf.get(seat)} and ${id}`);
+      ownerOf.set(seat, id);
+    }
+  }
+  for (const { id, status, seats } of reservations) {
+    if (!live.some((other) => other.id === id) && seats.length > 0) broken.push(`${id} of status ${status} owns seats`);
+  }
+  const asked = await query(
+    `SELECT LOWER(HEX(r.id)) AS id, COUNT(s.seat) AS asked, COALESCE(SUM(s.live), 0) AS owned
+     FROM reservations r JOIN reservation_seats s ON s.reservation_id = r.id
+     WHERE r.performance_id = ? AND r.status IN (1, 2) GROUP BY r.id HAVING asked <> owned`,
+    [performanceId],
+  );
+  for (const half of asked) broken.push(`${half['id']} owns ${half['owned']} of its ${half['asked']} seats`);
+  if (row!['kind'] === 'seated') {
+    const seats = await query('SELECT seat, status FROM seats WHERE performance_id = ?', [performanceId]);
+    for (const { seat, status } of seats) {
+      const owner = ownerOf.get(seat);
+      if ((status === 0) !== (owner === undefined)) {
+        broken.push(`seat ${seat} has status ${status} and belongs to ${owner}`);
+      }
+    }
+  } else {
+    const taken = live.reduce((sum, { partySize }) => sum + partySize, 0);
+    if (taken > row!['places']) broken.push(`${taken} places sold of ${row!['places']}`);
+    if (row!['remaining'] !== row!['places'] - taken) broken.push(`remaining ${row!['remaining']}, taken ${taken}`);
+  }
+  const countOf = new Map<number, number>();
+  for (const { userId } of live) countOf.set(userId, (countOf.get(userId) ?? 0) + 1);
+  for (const [userId, count] of countOf) {
+    if (count > row!['max_reservations_per_user']) broken.push(`user ${userId} has ${count} reservations`);
+  }
+  return broken;
+}
+
+const seatStatusNames = ['AVAILABLE', 'HELD', 'OCCUPIED'];
+
+/** How what the gateway shows of a performance (Redis) differs from what MySQL has; empty when they agree. */
+export async function disagreements(url: string, performanceId: number): Promise<string[]> {
+  const different: string[] = [];
+  const map = await call(url, 'GET', `/v1/performances/${performanceId}/seats`);
+  const stored = await query('SELECT seat, status FROM seats WHERE performance_id = ? ORDER BY seat', [performanceId]);
+  if (stored.length !== map.body.seats.length) different.push(`${map.body.seats.length} seats of ${stored.length}`);
+  for (let i = 0; i < stored.length; i++) {
+    const shown = map.body.seats[i]?.status;
+    const truth = seatStatusNames[stored[i]!['status']];
+    if (shown !== truth) different.push(`seat ${stored[i]!['seat']} is shown ${shown}, MySQL has ${truth}`);
+  }
+  const [row] = await query(
+    `SELECT IF(kind = 'capacity', remaining,
+               (SELECT COUNT(*) FROM seats s WHERE s.performance_id = p.id AND s.status = 0)) AS places
+     FROM performances p WHERE id = ?`,
+    [performanceId],
+  );
+  const { remaining } = (await call(url, 'GET', `/v1/performances/${performanceId}`)).body;
+  if (remaining !== row!['places']) different.push(`${remaining} shown to remain, MySQL has ${row!['places']}`);
+  return different;
+}
+
+/** Resolves once the journals of the performances are empty: MySQL has, or has refused, every hold granted. */
+export async function untilJournalsEmpty(performanceIds: readonly number[], timeoutMs = 10_000): Promise<void> {
+  const redis = redisClient();
+  try {
+    await until(
+      'the journals are empty',
+      async () => {
+        const lengths = await Promise.all(performanceIds.map((id) => redis.xlen(performanceKeys(id).journal)));
+        return lengths.every((length) => length === 0);
+      },
+      timeoutMs,
+    );
+  } finally {
+    redis.disconnect();
   }
 }

@@ -38,7 +38,7 @@ type CommitResult = PersistResult | 'unknown';
 const pipelinesMax = 8;
 // One transaction commits while the next one executes. Measured at 2,000 connections: see bench/throughput.ts.
 const transactionsMax = 2;
-const commitBatchSizeMax = 100;
+const commitBatchSizeMax = 200;
 /** `held`: holds that MySQL may lag behind before new ones are refused. */
 const commitDepthMax = 100_000;
 const commitRetryDelayMs = 200;
@@ -107,7 +107,7 @@ export class HoldFlush {
     this.commits = new Batcher<Commit, CommitResult>({
       clock,
       batchSizeMax: commitBatchSizeMax,
-      flushDelayMsMax: 1,
+      flushDelayMsMax,
       depthMax: Number.POSITIVE_INFINITY,
       flushesMax: transactionsMax,
       flush: (batch) => this.#commit(batch),

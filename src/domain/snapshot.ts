@@ -7,7 +7,6 @@ export interface SeatState {
   /** As stored, see SeatStatus. */
   readonly status: number;
   readonly version: number;
-  readonly reservationId: string | null;
 }
 
 /** A reservation that owns places. `remainingMs` until its hold ends, by MySQL's clock; null when confirmed. */
@@ -21,5 +20,7 @@ export interface LiveReservation {
 export interface Snapshot {
   readonly performance: Performance;
   readonly seats: readonly SeatState[];
+  /** Reservation id by seat, for the seats that are held or occupied. */
+  readonly ownerOf: ReadonlyMap<number, string>;
   readonly reservations: readonly LiveReservation[];
 }

@@ -46,8 +46,7 @@ function hashesOf(
   nowMs: number,
 ): { seats: string[]; reservations: string[]; users: string[]; expiry: string[] } {
   const seatsOf = new Map<string, number[]>();
-  for (const { seat, status, reservationId } of snapshot.seats) {
-    if (status === SeatStatus.AVAILABLE || reservationId === null) continue;
+  for (const [seat, reservationId] of snapshot.ownerOf) {
     const seats = seatsOf.get(reservationId);
     if (seats === undefined) seatsOf.set(reservationId, [seat]);
     else seats.push(seat);
@@ -68,8 +67,9 @@ function hashesOf(
     if (partySize > 0 && remainingMs !== null) expiry.push(String(endMs), reservationId);
   }
   const seats: string[] = [];
-  for (const { seat, status, version, reservationId } of snapshot.seats) {
-    if (status === SeatStatus.AVAILABLE || reservationId === null) seats.push(String(seat), `A ${version}`);
+  for (const { seat, status, version } of snapshot.seats) {
+    const reservationId = snapshot.ownerOf.get(seat);
+    if (status === SeatStatus.AVAILABLE || reservationId === undefined) seats.push(String(seat), `A ${version}`);
     else {
       const state = status === SeatStatus.HELD ? 'H' : 'O';
       seats.push(String(seat), `${state} ${version} ${endOf.get(reservationId) ?? 0} ${reservationId}`);

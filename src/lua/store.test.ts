@@ -104,6 +104,17 @@ describe('on real Redis', () => {
     expect(await readRemaining(connection, [mine, other])).toEqual([9, 10]);
   });
 
+  it('a release frees a seat only while the released reservation owns it', async () => {
+    const id = await warm();
+    const [released, other] = [wish(id, [1, 2]), wish(id, [3])];
+    await store.hold([{ performanceId: id, requests: [released, other] }]);
+    // What a lost write may leave: the seat is somebody else's, the reservation still names it.
+    const owned = `H 5 ${Date.now() + 60_000} ${other.reservationId}`;
+    await connection.client.hset(performanceKeys(id).seats, '1', owned);
+    await store.release([{ ...released, seatVersions: [1, 2, 2, 2] }]);
+    expect(await connection.client.hmget(performanceKeys(id).seats, '1', '2')).toEqual([owned, 'A 2']);
+  });
+
   it('the places left are told with every call and release', async () => {
     const id = await warm();
     const request = wish(id, [1, 2]);

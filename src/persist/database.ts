@@ -14,6 +14,7 @@ const waitingMax = 2000;
 const connectTimeoutMs = 2000;
 /** No statement of the running system takes longer; a stalled server is known after this. */
 const statementTimeoutMs = 3000;
+const lockWaitSeconds = 1;
 const probeIntervalMs = 250;
 const transactionAttemptsMax = 5;
 const retryDelayMs = 5;
@@ -93,7 +94,10 @@ export class Database implements Statements {
     });
     this.#pool.on('connection', (connection) => {
       // The session's own settings, sent before its first statement; a failure shows in that statement.
-      connection.query("SET time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'");
+      // A lock is waited for less long than a statement: a busy row must not look like a server that is down.
+      connection.query(
+        `SET time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', innodb_lock_wait_timeout = ${lockWaitSeconds}`,
+      );
       connection.query('SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED');
     });
   }

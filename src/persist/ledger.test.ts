@@ -5,7 +5,7 @@ import { silentLog } from '../logger.ts';
 import { Database } from './database.ts';
 import { MysqlLedger } from './ledger.ts';
 import { migrate } from './migrate.ts';
-import { insertPerformance, readChangedSeats } from './performances.ts';
+import { insertPerformance, readSnapshot } from './performances.ts';
 import { cancelHeld } from './releases.ts';
 import { readReservation } from './reservations.ts';
 
@@ -30,7 +30,11 @@ ledgerContract('MySQL', async () => {
       made.push(id);
       return id;
     },
-    seats: (performanceId) => readChangedSeats(database, performanceId),
+    async seats(performanceId) {
+      const snapshot = await readSnapshot(database, performanceId);
+      const { seats, ownerOf } = snapshot!;
+      return seats.map((seat) => ({ ...seat, reservationId: ownerOf.get(seat.seat) ?? null }));
+    },
     async remaining(performanceId) {
       const [row] = await database.rows('SELECT remaining FROM performances WHERE id = ?', [performanceId]);
       return row!['remaining'];
@@ -46,7 +50,11 @@ ledgerContract('MySQL', async () => {
       const id = uuidToBytes(reservationId);
       await database.transaction(async (transaction) => {
         await transaction.write('UPDATE reservations SET status = 2 WHERE id = ? AND status = 1', [id]);
-        await transaction.write('UPDATE seats SET status = 2, version = version + 1 WHERE reservation_id = ?', [id]);
+        await transaction.write(
+          `UPDATE reservation_seats r STRAIGHT_JOIN seats s ON s.performance_id = r.performance_id AND s.seat = r.seat
+           SET s.status = 2, s.version = s.version + 1 WHERE r.reservation_id = ? AND r.live = 1`,
+          [id],
+        );
       });
     },
     cancel: (reservationId) => cancelHeld(database, reservationId),

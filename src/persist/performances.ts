@@ -124,15 +124,19 @@ export async function countRemaining(statements: Statements, performance: Perfor
 /** The seats of a performance that have ever changed, in order. */
 export async function readChangedSeats(statements: Statements, performanceId: number): Promise<SeatState[]> {
   const rows = await statements.rows(
-    'SELECT seat, status, version, reservation_id FROM seats WHERE performance_id = ? AND version > 0 ORDER BY seat',
+    'SELECT seat, status, version FROM seats WHERE performance_id = ? AND version > 0 ORDER BY seat',
     [performanceId],
   );
-  return rows.map((row) => ({
-    seat: row['seat'],
-    status: row['status'],
-    version: row['version'],
-    reservationId: row['reservation_id'] === null ? null : uuidFromBytes(row['reservation_id']),
-  }));
+  return rows.map((row) => ({ seat: row['seat'], status: row['status'], version: row['version'] }));
+}
+
+/** Who owns which seats: reservation id by seat. */
+async function readOwners(statements: Statements, performanceId: number): Promise<Map<number, string>> {
+  const rows = await statements.rows(
+    'SELECT seat, reservation_id FROM reservation_seats WHERE performance_id = ? AND live = 1',
+    [performanceId],
+  );
+  return new Map(rows.map((row) => [row['seat'], uuidFromBytes(row['reservation_id'])]));
 }
 
 /** Reads the snapshot; null when there is no such performance. */
@@ -140,7 +144,9 @@ export function readSnapshot(database: Database, performanceId: number): Promise
   return database.snapshot(async (transaction) => {
     const performance = await readPerformance(transaction, performanceId);
     if (performance === null) return null;
-    const seats = performance.seating.kind === 'seated' ? await readChangedSeats(transaction, performanceId) : [];
+    const isSeated = performance.seating.kind === 'seated';
+    const seats = isSeated ? await readChangedSeats(transaction, performanceId) : [];
+    const ownerOf = isSeated ? await readOwners(transaction, performanceId) : new Map<number, string>();
     const rows = await transaction.rows(
       `SELECT id, user_id, status, party_size, TIMESTAMPDIFF(MICROSECOND, NOW(3), hold_ends_at) DIV 1000 AS remaining_ms
        FROM reservations WHERE performance_id = ? AND status IN (${ReservationStatus.HELD}, ${ReservationStatus.CONFIRMED})`,
@@ -152,6 +158,6 @@ export function readSnapshot(database: Database, performanceId: number): Promise
       partySize: row['party_size'],
       remainingMs: row['status'] === ReservationStatus.CONFIRMED ? null : Number(row['remaining_ms']),
     }));
-    return { performance, seats, reservations };
+    return { performance, seats, ownerOf, reservations };
   });
 }

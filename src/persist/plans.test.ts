@@ -102,7 +102,12 @@ describe('a database of thousands of reservations', () => {
     }
     for (let i = 0; i < 300; i++) {
       const seating = { kind: 'capacity', capacity: 1000, maxPartySize: 10 } as const;
-      await insertPerformance(database, { ...plan, eventId: i % 50, startsAtMs: Date.now() + i * 1000 - 100_000, seating });
+      await insertPerformance(database, {
+        ...plan,
+        eventId: i % 50,
+        startsAtMs: Date.now() + i * 1000 - 100_000,
+        seating,
+      });
     }
     for (let batch = 0; batch < 60; batch++) {
       const holds = Array.from({ length: 100 }, (_, i) => {
@@ -114,7 +119,9 @@ describe('a database of thousands of reservations', () => {
     }
     // Four fifths are cancelled, a few are over, the rest is held.
     await server.query('UPDATE reservations SET status = 3 WHERE user_id % 5 > 0');
-    await server.query('UPDATE reservations SET hold_ends_at = NOW(3) - INTERVAL 1 SECOND WHERE status = 1 AND user_id % 100 = 0');
+    await server.query(
+      'UPDATE reservations SET hold_ends_at = NOW(3) - INTERVAL 1 SECOND WHERE status = 1 AND user_id % 100 = 0',
+    );
     await server.query(
       'UPDATE reservation_seats r JOIN reservations v ON v.id = r.reservation_id SET r.live = NULL WHERE v.status = 3',
     );
@@ -161,7 +168,8 @@ describe('a database of thousands of reservations', () => {
       for (const row of plan) {
         const isLimited = /\bLIMIT\b/.test(sql);
         const isScan = row['type'] === 'ALL' || (row['type'] === 'index' && !isLimited);
-        if (isScan) faults.push(`${row['table']} ${row['type']} ${row['rows']} rows: ${sql.replace(/\s+/g, ' ').slice(0, 200)}`);
+        if (isScan)
+          faults.push(`${row['table']} ${row['type']} ${row['rows']} rows: ${sql.replace(/\s+/g, ' ').slice(0, 200)}`);
       }
     }
     expect(faults).toEqual([]);
@@ -174,7 +182,8 @@ describe('a database of thousands of reservations', () => {
       const [plan] = await server.query<RowDataPacket[]>(`EXPLAIN ${sql}`, [...parameters]);
       for (const row of plan) {
         // 10,000 seats and 6,000 reservations are there; a list has at most 1,000 rows.
-        if (Number(row['rows']) > 1600) faults.push(`${row['table']} ${row['rows']} rows: ${sql.replace(/\s+/g, ' ').slice(0, 200)}`);
+        if (Number(row['rows']) > 1600)
+          faults.push(`${row['table']} ${row['rows']} rows: ${sql.replace(/\s+/g, ' ').slice(0, 200)}`);
       }
     }
     expect(faults).toEqual([]);

@@ -27,8 +27,8 @@ async function giveBack(statements: Statements, rows: readonly Row[], status: nu
   if (isSeated) {
     await statements.write(
       `UPDATE reservation_seats r STRAIGHT_JOIN seats s ON s.performance_id = r.performance_id AND s.seat = r.seat
-       SET s.status = 0, s.version = s.version + 1, s.reservation_id = NULL
-       WHERE r.reservation_id IN (?) AND s.reservation_id = r.reservation_id`,
+       SET s.status = 0, s.version = s.version + 1
+       WHERE r.reservation_id IN (?) AND r.live = 1`,
       [ids],
     );
     await statements.write('UPDATE reservation_seats SET live = NULL WHERE reservation_id IN (?)', [ids]);

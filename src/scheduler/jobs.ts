@@ -16,6 +16,8 @@ const recoverIntervalMs = 500;
 const recoverAgeMs = 2000;
 /** Entries a performance and round; one holds up to a batch of holds. */
 const recoverBatchMax = 20;
+/** Holds a transaction. */
+const persistBatchMax = 200;
 
 /** MySQL first, by its own clock; then Redis frees the seats. */
 export function expireJob(store: HoldStore, ledger: Ledger, counters: JobCounters): Job {
@@ -35,29 +37,33 @@ export function expireJob(store: HoldStore, ledger: Ledger, counters: JobCounter
 
 /** Persists the holds of old journal entries; those that MySQL refuses are taken back. */
 export function recoverJob(store: HoldStore, ledger: Ledger, counters: JobCounters): Job {
+  async function recover(holds: readonly Hold[]): Promise<void> {
+    const results = await ledger.persistHolds(holds);
+    const stored = holds.filter((_, i) => results[i] === 'persisted');
+    counters.recovered += stored.length;
+    if (stored.length > 0) await store.forget(stored);
+    const refusedOf = new Map<number, Hold[]>();
+    for (let i = 0; i < holds.length; i++) {
+      if (results[i] === 'persisted') continue;
+      const hold = holds[i]!;
+      refusedOf.set(hold.performanceId, [...(refusedOf.get(hold.performanceId) ?? []), hold]);
+    }
+    for (const [performanceId, refused] of refusedOf) {
+      await store.cool(
+        performanceId,
+        refused.map((hold) => hold.reservationId),
+      );
+      await store.forget(refused);
+      counters.takenBack += refused.length;
+    }
+  }
   return {
     name: 'recover',
     intervalMs: recoverIntervalMs,
     async run() {
       const holds = await store.journal(recoverAgeMs, recoverBatchMax);
-      if (holds.length === 0) return;
-      const results = await ledger.persistHolds(holds);
-      const stored = holds.filter((_, i) => results[i] === 'persisted');
-      counters.recovered += stored.length;
-      if (stored.length > 0) await store.forget(stored);
-      const refusedOf = new Map<number, Hold[]>();
-      for (let i = 0; i < holds.length; i++) {
-        if (results[i] === 'persisted') continue;
-        const hold = holds[i]!;
-        refusedOf.set(hold.performanceId, [...(refusedOf.get(hold.performanceId) ?? []), hold]);
-      }
-      for (const [performanceId, refused] of refusedOf) {
-        await store.cool(
-          performanceId,
-          refused.map((hold) => hold.reservationId),
-        );
-        await store.forget(refused);
-        counters.takenBack += refused.length;
+      for (let first = 0; first < holds.length; first += persistBatchMax) {
+        await recover(holds.slice(first, first + persistBatchMax));
       }
     },
   };

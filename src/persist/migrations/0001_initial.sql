@@ -32,13 +32,13 @@ CREATE TABLE performances (
   CONSTRAINT performances_not_oversold CHECK (remaining >= 0)
 ) ENGINE=InnoDB;
 
--- status: 0 available, 1 held, 2 occupied. version rises by one with every change of status.
+-- status: 0 available, 1 held, 2 occupied. version rises by one with every change of status. Who owns a seat stands in
+-- reservation_seats alone.
 CREATE TABLE seats (
   performance_id BIGINT UNSIGNED NOT NULL,
   seat INT NOT NULL,
   status TINYINT NOT NULL DEFAULT 0,
   version INT NOT NULL DEFAULT 0,
-  reservation_id BINARY(16) NULL,
   PRIMARY KEY (performance_id, seat)
 ) ENGINE=InnoDB;
 
@@ -54,7 +54,7 @@ CREATE TABLE reservations (
   amount BIGINT NOT NULL,
   expires_at DATETIME(3) NOT NULL,
   hold_ends_at DATETIME(3) NOT NULL,
-  created_at DATETIME(3) NOT NULL,
+  created_at DATETIME(3) NOT NULL DEFAULT CURRENT_TIMESTAMP(3),
   PRIMARY KEY (id),
   KEY reservations_user (user_id, id),
   KEY reservations_performance (performance_id, status),

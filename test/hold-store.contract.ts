@@ -1,0 +1,684 @@
+/** What every HoldStore promises: run against real Redis, and against the fake that the simulation uses. */
+import { randomInt } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { newReservationId } from '../src/domain/ids.ts';
+import type { Performance } from '../src/domain/performance.ts';
+import { type Hold, type HoldRequest, type Release, SeatStatus } from '../src/domain/reservation.ts';
+import type { LiveReservation, Snapshot } from '../src/domain/snapshot.ts';
+import type { HoldDecision, HoldStore } from '../src/domain/stores.ts';
+
+export interface HoldStoreUnderTest {
+  readonly store: HoldStore;
+  /** Begins a load: what is returned puts the snapshot in place, or says why not. */
+  startLoad(performanceId: number): Promise<(snapshot: Snapshot) => Promise<'warmed' | 'already' | 'void'>>;
+  /** The places left as the store shows them; null when cold. */
+  remaining(performanceId: number): Promise<number | null>;
+  /** The store forgets all it ever knew. */
+  loseEverything(): Promise<void>;
+  close(): Promise<void>;
+}
+
+// Far from the ids that MySQL gives out.
+let lastId = randomInt(1_000_000) * 1_000_000 + 4e12;
+
+/** A performance nobody else has. */
+export function newPerformanceId(): number {
+  return ++lastId;
+}
+
+/** A user nobody else is. */
+export function newUser(): number {
+  return ++lastId;
+}
+
+/** A seat that is not as it was created, and who owns it. */
+interface ChangedSeat {
+  readonly seat: number;
+  readonly status: number;
+  readonly version: number;
+  readonly reservationId: string | null;
+}
+
+export type SnapshotFields = Partial<Omit<Performance, 'performanceId'>> & {
+  readonly changed?: readonly ChangedSeat[];
+  readonly live?: readonly LiveReservation[];
+};
+
+/** A performance of 10 seats as MySQL would have it; a hold of 0 seconds is over as soon as it is granted. */
+export function seated(performanceId: number, fields: SnapshotFields = {}): Snapshot {
+  const { changed = [], live = [], ...rest } = fields;
+  const performance: Performance = {
+    performanceId,
+    eventId: 1,
+    startsAtMs: Date.now() + 86_400_000,
+    bookingOpensAtMs: null,
+    bookingClosesAtMs: null,
+    price: 700,
+    holdSeconds: 300,
+    maxReservationsPerUser: 1,
+    seating: { kind: 'seated', seats: 10, seatsPerRow: 5 },
+    ...rest,
+  };
+  const ownerOf = new Map<number, string>();
+  for (const { seat, reservationId } of changed) if (reservationId !== null) ownerOf.set(seat, reservationId);
+  const seats = changed.map(({ seat, status, version }) => ({ seat, status, version }));
+  return { performance, seats, ownerOf, reservations: live };
+}
+
+/** A performance of 10 places, parties of 4 at most. */
+export function capacity(performanceId: number, fields: SnapshotFields = {}): Snapshot {
+  return seated(performanceId, { seating: { kind: 'capacity', capacity: 10, maxPartySize: 4 }, ...fields });
+}
+
+/** A wish of a new user for seats, or for places. */
+export function wish(performanceId: number, what: readonly number[] | number, userId = newUser()): HoldRequest {
+  const isParty = typeof what === 'number';
+  return {
+    reservationId: newReservationId(),
+    performanceId,
+    userId,
+    seats: isParty ? [] : what,
+    partySize: isParty ? what : 0,
+  };
+}
+
+/** A reservation of a snapshot. */
+function live(remainingMs: number | null, partySize = 0, userId = newUser()): LiveReservation {
+  return { reservationId: newReservationId(), userId, partySize, remainingMs };
+}
+
+function seatOf(reservation: LiveReservation, seat: number, version: number): ChangedSeat {
+  const status = reservation.remainingMs === null ? SeatStatus.OCCUPIED : SeatStatus.HELD;
+  return { seat, status, version, reservationId: reservation.reservationId };
+}
+
+function releaseOf({ reservationId, performanceId, userId }: HoldRequest, seatVersions: number[] = []): Release {
+  return { reservationId, performanceId, userId, seatVersions };
+}
+
+/** The hold of a decision that must be one. */
+export function held(decision: HoldDecision | undefined): Hold {
+  if (decision?.kind !== 'held') throw new Error(`not held: ${JSON.stringify(decision)}`);
+  return decision.hold;
+}
+
+/** `held`, `cold`, `failed`, or the code of the refusal. */
+export function kindOf(decision: HoldDecision | undefined): string | undefined {
+  return decision?.kind === 'refused' ? decision.refusal.code : decision?.kind;
+}
+
+export function holdStoreContract(name: string, makeStore: () => Promise<HoldStoreUnderTest>): void {
+  describe(`${name} as a hold store`, () => {
+    let under: HoldStoreUnderTest;
+    let store: HoldStore;
+    beforeAll(async () => {
+      under = await makeStore();
+      store = under.store;
+    });
+    afterAll(() => under.close());
+
+    /** Decides requests of one performance in one call. */
+    async function ask(...requests: readonly HoldRequest[]): Promise<HoldDecision[]> {
+      const { performanceId } = requests[0]!;
+      return (await store.hold([{ performanceId, requests }]))[0]!;
+    }
+    async function load(snapshot: Snapshot): Promise<string> {
+      return (await under.startLoad(snapshot.performance.performanceId))(snapshot);
+    }
+    /** A warm performance made by `make`; returns its id. */
+    async function warm(make: typeof seated = seated, fields: SnapshotFields = {}): Promise<number> {
+      const id = newPerformanceId();
+      expect(await load(make(id, fields))).toBe('warmed');
+      return id;
+    }
+    async function journalOf(performanceId: number): Promise<Hold[]> {
+      return (await store.journal(0, 1000)).filter((hold) => hold.performanceId === performanceId);
+    }
+
+    describe('deciding', () => {
+      it('knows nothing of a performance that is not warm', async () => {
+        const id = newPerformanceId();
+        const decisions = await ask(wish(id, [1]), wish(id, 2));
+        expect(decisions.map(kindOf)).toEqual(['cold', 'cold']);
+        expect(await under.remaining(id)).toBeNull();
+      });
+
+      it('answers each group and each request in its place', async () => {
+        const [one, cold, two] = [await warm(), newPerformanceId(), await warm(capacity)];
+        const decisions = await store.hold([
+          { performanceId: one, requests: [wish(one, [1]), wish(one, [1]), wish(one, [2])] },
+          { performanceId: cold, requests: [wish(cold, [1])] },
+          { performanceId: two, requests: [wish(two, 4), wish(two, 5)] },
+        ]);
+        expect(decisions.map((group) => group.map(kindOf))).toEqual([
+          ['held', 'seat_taken', 'held'],
+          ['cold'],
+          ['held', 'validation_failed'],
+        ]);
+        expect(await store.hold([])).toEqual([]);
+      });
+
+      it('holds seats with their next versions, their price and the end of the hold', async () => {
+        const id = await warm(seated, {
+          changed: [{ seat: 3, status: SeatStatus.AVAILABLE, version: 6, reservationId: null }],
+        });
+        const request = wish(id, [3, 4]);
+        const beforeMs = Date.now();
+        const hold = held((await ask(request))[0]);
+        expect(hold).toMatchObject({ ...request, versions: [7, 1], amount: 1400, holdSeconds: 300, supersedes: [] });
+        expect(Math.abs(hold.expiresAtMs - beforeMs - 300_000)).toBeLessThan(5000);
+        expect(await under.remaining(id)).toBe(8);
+      });
+
+      it('holds places of a party with their price', async () => {
+        const id = await warm(capacity);
+        const request = wish(id, 3);
+        expect(held((await ask(request))[0])).toMatchObject({ ...request, versions: [], amount: 2100, supersedes: [] });
+        expect(await under.remaining(id)).toBe(7);
+      });
+
+      it('decides one by one in order of arrival', async () => {
+        const id = await warm();
+        const decisions = await ask(wish(id, [1, 2]), wish(id, [2, 3]), wish(id, [3, 4]));
+        expect(decisions.map(kindOf)).toEqual(['held', 'seat_taken', 'held']);
+        const places = await warm(capacity);
+        const parties = await ask(wish(places, 4), wish(places, 4), wish(places, 4), wish(places, 2), wish(places, 1));
+        expect(parties.map(kindOf)).toEqual(['held', 'held', 'sold_out', 'held', 'sold_out']);
+        expect(await under.remaining(places)).toBe(0);
+      });
+
+      it('names the seats that are taken and holds none of the others', async () => {
+        const id = await warm();
+        await ask(wish(id, [2, 4]));
+        const [decision] = await ask(wish(id, [1, 2, 3, 4]));
+        expect(decision).toMatchObject({ kind: 'refused', refusal: { code: 'seat_taken', seats: [2, 4] } });
+        expect(await under.remaining(id)).toBe(8);
+        expect((await ask(wish(id, [1, 3]))).map(kindOf)).toEqual(['held']);
+      });
+
+      it('names the seats that do not exist and holds none of the others', async () => {
+        const id = await warm();
+        const [decision] = await ask(wish(id, [1, 11, 100_000]));
+        expect(decision).toMatchObject({ kind: 'refused', refusal: { code: 'seat_not_found', seats: [11, 100_000] } });
+        expect((await ask(wish(id, [1]))).map(kindOf)).toEqual(['held']);
+      });
+
+      it('refuses places of numbered seats and numbers of places, saying where', async () => {
+        const [withSeats, withPlaces] = [await warm(), await warm(capacity)];
+        const [[party], [seats]] = [await ask(wish(withSeats, 2)), await ask(wish(withPlaces, [1]))];
+        expect(party).toMatchObject({ refusal: { code: 'validation_failed', errors: [{ path: '/partySize' }] } });
+        expect(seats).toMatchObject({ refusal: { code: 'validation_failed', errors: [{ path: '/seats' }] } });
+      });
+
+      it('refuses a party larger than a party may be, saying where', async () => {
+        const [decision] = await ask(wish(await warm(capacity), 5));
+        const errors = [{ path: '/partySize', message: 'must be 4 or less' }];
+        expect(decision).toMatchObject({ refusal: { code: 'validation_failed', errors } });
+      });
+
+      it('refuses before booking opens and after it has closed', async () => {
+        const hour = 3_600_000;
+        const soon = await warm(seated, { bookingOpensAtMs: Date.now() + hour });
+        const over = await warm(seated, {
+          bookingOpensAtMs: Date.now() - 2 * hour,
+          bookingClosesAtMs: Date.now() - hour,
+        });
+        const now = await warm(seated, { bookingOpensAtMs: Date.now() - hour, bookingClosesAtMs: Date.now() + hour });
+        const kinds: (string | undefined)[] = [];
+        for (const id of [soon, over, now]) kinds.push(kindOf((await ask(wish(id, [1])))[0]));
+        expect(kinds).toEqual(['booking_not_open', 'booking_closed', 'held']);
+      });
+    });
+
+    describe('the limit of a user', () => {
+      it('is named with the reservation that stands in the way, and does not touch other users', async () => {
+        const id = await warm();
+        const [user, other] = [newUser(), newUser()];
+        const first = wish(id, [1], user);
+        const decisions = await ask(first, wish(id, [2], user), wish(id, [2], other));
+        expect(decisions.map(kindOf)).toEqual(['held', 'already_reserved', 'held']);
+        expect(decisions[1]).toMatchObject({ refusal: { reservationId: first.reservationId } });
+      });
+
+      it('of 2 lets a third in only after one was released', async () => {
+        const id = await warm(capacity, { maxReservationsPerUser: 2 });
+        const user = newUser();
+        const [a, b, c] = [wish(id, 1, user), wish(id, 1, user), wish(id, 1, user)];
+        expect((await ask(a, b, c)).map(kindOf)).toEqual(['held', 'held', 'already_reserved']);
+        await store.release([releaseOf(a)]);
+        expect((await ask(c, wish(id, 1, user))).map(kindOf)).toEqual(['held', 'already_reserved']);
+        await store.release([releaseOf(c), releaseOf(b)]);
+        expect((await ask(wish(id, 1, user))).map(kindOf)).toEqual(['held']);
+      });
+
+      it('counts what a load has brought, confirmed or held', async () => {
+        const [confirmed, holding] = [live(null), live(60_000)];
+        const id = await warm(seated, {
+          changed: [seatOf(confirmed, 1, 2), seatOf(holding, 2, 1)],
+          live: [confirmed, holding],
+        });
+        const decisions = await ask(wish(id, [3], confirmed.userId), wish(id, [3], holding.userId), wish(id, [3]));
+        expect(decisions.map(kindOf)).toEqual(['already_reserved', 'already_reserved', 'held']);
+      });
+
+      it('does not count holds whose time is over', async () => {
+        const lapsed = live(-1);
+        const id = await warm(seated, { changed: [seatOf(lapsed, 1, 1)], live: [lapsed] });
+        expect((await ask(wish(id, [5], lapsed.userId))).map(kindOf)).toEqual(['held']);
+      });
+
+      it.each([1_000_000_000, 1e15, Number.MAX_SAFE_INTEGER])(
+        'holds for user %d, over a release and a load too',
+        async (user) => {
+          const id = await warm();
+          const [a, b] = [wish(id, [1], user), wish(id, [2], user)];
+          expect((await ask(a)).map(kindOf)).toEqual(['held']);
+          expect((await ask(b)).map(kindOf)).toEqual(['already_reserved']);
+          await store.release([releaseOf(a, [1, 2])]);
+          expect((await ask(b)).map(kindOf)).toEqual(['held']);
+          const holding = live(60_000, 0, user);
+          const loaded = await warm(seated, { changed: [seatOf(holding, 1, 1)], live: [holding] });
+          expect((await ask(wish(loaded, [2], user))).map(kindOf)).toEqual(['already_reserved']);
+        },
+      );
+    });
+
+    describe('the same reservation id again', () => {
+      it('gives the same answer and changes nothing', async () => {
+        for (const [id, what] of [
+          [await warm(), [1, 2]],
+          [await warm(capacity), 2],
+        ] as const) {
+          const request = wish(id, what);
+          const [first] = await ask(request);
+          const others = [wish(id, typeof what === 'number' ? 2 : [3]), wish(id, typeof what === 'number' ? 1 : [4])];
+          await ask(...others);
+          const remaining = await under.remaining(id);
+          for (const [again] of [await ask(request), (await ask(request, request)).slice(1)]) {
+            expect({ ...held(again), journal: null }).toEqual({ ...held(first), journal: null });
+          }
+          expect(await under.remaining(id)).toBe(remaining);
+          const journalled = (await journalOf(id)).map((hold) => hold.reservationId);
+          expect(journalled).toEqual([request, ...others].map((other) => other.reservationId));
+        }
+      });
+
+      it('twice in one call is one hold', async () => {
+        const id = await warm();
+        const request = wish(id, [1, 2]);
+        const [first, second] = await ask(request, request);
+        expect({ ...held(second), journal: null }).toEqual({ ...held(first), journal: null });
+        expect(await under.remaining(id)).toBe(8);
+        expect(await journalOf(id)).toHaveLength(1);
+      });
+
+      it('after a refusal is decided anew', async () => {
+        const id = await warm();
+        const [first, second] = [wish(id, [1]), wish(id, [1])];
+        expect((await ask(first, second)).map(kindOf)).toEqual(['held', 'seat_taken']);
+        await store.release([releaseOf(first, [1, 2])]);
+        expect(held((await ask(second))[0]).versions).toEqual([3]);
+      });
+
+      it('still says whom the hold supersedes: MySQL may not have been told', async () => {
+        const lapsed = live(-1);
+        const id = await warm(seated, { changed: [seatOf(lapsed, 1, 1)], live: [lapsed] });
+        const request = wish(id, [1]);
+        await ask(request);
+        expect(held((await ask(request))[0]).supersedes).toEqual([lapsed.reservationId]);
+      });
+    });
+
+    describe('a hold whose time is over', () => {
+      it('is superseded by who asks for its seat; its other seats come free too', async () => {
+        const lapsed = live(-1);
+        const id = await warm(seated, { changed: [seatOf(lapsed, 1, 5), seatOf(lapsed, 2, 8)], live: [lapsed] });
+        expect(await under.remaining(id)).toBe(8);
+        const [first, second] = await ask(wish(id, [1, 3]), wish(id, [2]));
+        expect(held(first)).toMatchObject({ versions: [7, 1], supersedes: [lapsed.reservationId] });
+        expect(held(second)).toMatchObject({ versions: [10], supersedes: [] });
+        expect(await under.remaining(id)).toBe(7);
+      });
+
+      it('is superseded once, whoever of its seats is asked for', async () => {
+        const [one, two] = [live(-1), live(-1)];
+        const changed = [seatOf(one, 1, 1), seatOf(one, 2, 1), seatOf(two, 3, 1)];
+        const id = await warm(seated, { changed, live: [one, two] });
+        const hold = held((await ask(wish(id, [1, 2, 3])))[0]);
+        expect(hold.versions).toEqual([3, 3, 3]);
+        expect([...hold.supersedes].sort()).toEqual([one.reservationId, two.reservationId].sort());
+        expect(await under.remaining(id)).toBe(7);
+      });
+
+      it('granted by the store itself is superseded as well, in one call or the next', async () => {
+        const id = await warm(seated, { holdSeconds: 0 });
+        const [first, second] = await ask(wish(id, [1]), wish(id, [1]));
+        expect(held(second)).toMatchObject({ versions: [3], supersedes: [held(first).reservationId] });
+        const third = held((await ask(wish(id, [1, 2])))[0]);
+        expect(third).toMatchObject({ versions: [5, 1], supersedes: [held(second).reservationId] });
+        expect(await under.remaining(id)).toBe(8);
+      });
+
+      it('keeps its places until somebody needs them, the oldest gives way first', async () => {
+        const [older, newer] = [live(-2000, 4), live(-1000, 4)];
+        const id = await warm(capacity, { live: [newer, older] });
+        expect(await under.remaining(id)).toBe(2);
+        expect(held((await ask(wish(id, 2)))[0]).supersedes).toEqual([]);
+        expect(held((await ask(wish(id, 3)))[0]).supersedes).toEqual([older.reservationId]);
+        expect(held((await ask(wish(id, 4)))[0]).supersedes).toEqual([newer.reservationId]);
+        expect(await under.remaining(id)).toBe(1);
+      });
+
+      it('gives way with others where one is not enough, and none does where all are not', async () => {
+        const holds = [live(-3000, 2), live(-2000, 2), live(-1000, 2), live(60_000, 4)];
+        const id = await warm(capacity, { live: holds });
+        expect(held((await ask(wish(id, 4)))[0]).supersedes).toEqual(
+          holds.slice(0, 2).map((hold) => hold.reservationId),
+        );
+        expect((await ask(wish(id, 3))).map(kindOf)).toEqual(['sold_out']);
+        expect(held((await ask(wish(id, 2)))[0]).supersedes).toEqual([holds[2]!.reservationId]);
+      });
+
+      it('granted by the store itself gives its places to the next party', async () => {
+        const id = await warm(capacity, { holdSeconds: 0 });
+        const decisions = await ask(wish(id, 4), wish(id, 4), wish(id, 4));
+        expect(decisions.map(kindOf)).toEqual(['held', 'held', 'held']);
+        expect(held(decisions[2]).supersedes).toHaveLength(1);
+        expect(await under.remaining(id)).toBe(2);
+      });
+
+      it('that was confirmed is not over', async () => {
+        const confirmed = live(null);
+        const id = await warm(seated, { changed: [seatOf(confirmed, 1, 2)], live: [confirmed] });
+        expect((await ask(wish(id, [1]))).map(kindOf)).toEqual(['seat_taken']);
+        const places = await warm(capacity, { live: [live(null, 4), live(null, 4), live(null, 2)] });
+        expect((await ask(wish(places, 1))).map(kindOf)).toEqual(['sold_out']);
+      });
+    });
+
+    describe('a release', () => {
+      it('frees seats with the versions MySQL gave them', async () => {
+        const id = await warm();
+        const request = wish(id, [1, 2]);
+        await ask(request);
+        await store.release([releaseOf(request, [1, 6, 2, 9])]);
+        expect(await under.remaining(id)).toBe(10);
+        expect(held((await ask(wish(id, [1, 2])))[0]).versions).toEqual([7, 10]);
+      });
+
+      it('frees the places of a party', async () => {
+        const id = await warm(capacity);
+        const request = wish(id, 4);
+        await ask(request, wish(id, 4));
+        await store.release([releaseOf(request)]);
+        expect(await under.remaining(id)).toBe(6);
+      });
+
+      it('twice does no more than once, also when the seat has a new owner by then', async () => {
+        const id = await warm();
+        const request = wish(id, [1]);
+        await ask(request);
+        await store.release([releaseOf(request, [1, 2]), releaseOf(request, [1, 2])]);
+        expect(await under.remaining(id)).toBe(10);
+        await ask(wish(id, [1]));
+        await store.release([releaseOf(request, [1, 2])]);
+        expect((await ask(wish(id, [1]))).map(kindOf)).toEqual(['seat_taken']);
+        expect(await under.remaining(id)).toBe(9);
+      });
+
+      it('of a superseded hold leaves the seat to its new owner', async () => {
+        const lapsed = live(-1);
+        const id = await warm(seated, { changed: [seatOf(lapsed, 1, 1), seatOf(lapsed, 2, 1)], live: [lapsed] });
+        await ask(wish(id, [1]));
+        const release = { ...lapsed, performanceId: id, seatVersions: [1, 2, 2, 2] };
+        await store.release([release]);
+        expect((await ask(wish(id, [1]))).map(kindOf)).toEqual(['seat_taken']);
+        expect(held((await ask(wish(id, [2])))[0]).versions).toEqual([3]);
+        expect(await under.remaining(id)).toBe(8);
+      });
+
+      it('of many performances reaches each of them', async () => {
+        const ids = [await warm(), await warm(), newPerformanceId()];
+        const requests = ids.map((id) => wish(id, [1]));
+        for (const request of requests) await ask(request);
+        await store.release(requests.map((request) => releaseOf(request, [1, 2])));
+        expect([await under.remaining(ids[0]!), await under.remaining(ids[1]!)]).toEqual([10, 10]);
+        await store.release([]);
+      });
+
+      it('of a confirmed reservation frees its seats too: a refund', async () => {
+        const confirmed = live(null);
+        const id = await warm(seated, { changed: [seatOf(confirmed, 1, 2)], live: [confirmed] });
+        await store.release([{ ...confirmed, performanceId: id, seatVersions: [1, 3] }]);
+        expect(held((await ask(wish(id, [1])))[0]).versions).toEqual([4]);
+      });
+
+      it('while the performance is cold makes a load under way void, and the next one is good', async () => {
+        const holding = live(60_000);
+        const id = newPerformanceId();
+        const snapshot = seated(id, { changed: [seatOf(holding, 1, 1)], live: [holding] });
+        const finish = await under.startLoad(id);
+        await store.release([{ ...holding, performanceId: id, seatVersions: [1, 2] }]);
+        expect(await finish(snapshot)).toBe('void');
+        expect((await ask(wish(id, [1]))).map(kindOf)).toEqual(['cold']);
+        const changed = [{ seat: 1, status: SeatStatus.AVAILABLE, version: 2, reservationId: null }];
+        expect(await load(seated(id, { changed }))).toBe('warmed');
+        expect(held((await ask(wish(id, [1])))[0]).versions).toEqual([3]);
+      });
+
+      it('while the performance is cold makes a load void whatever was released with it or before', async () => {
+        const [first, second] = [live(60_000), live(60_000)];
+        const id = newPerformanceId();
+        const released = { ...first, performanceId: id, seatVersions: [1, 2] };
+        await store.release([released]);
+        const finish = await under.startLoad(id);
+        await store.release([released, { ...second, performanceId: id, seatVersions: [2, 2] }]);
+        expect(await finish(seated(id, { changed: [seatOf(second, 2, 1)], live: [second] }))).toBe('void');
+      });
+    });
+
+    describe('cooling', () => {
+      it('takes the refused holds back and leaves the performance to be loaded', async () => {
+        const id = await warm();
+        const [refused, kept] = [wish(id, [1, 2]), wish(id, [3])];
+        const decisions = await ask(refused, kept);
+        await store.cool(id, [refused.reservationId]);
+        await store.forget([held(decisions[0])]);
+        expect((await ask(wish(id, [1]))).map(kindOf)).toEqual(['cold']);
+        // MySQL has moved seat 1 on, and the journal still has the other hold.
+        const changed = [{ seat: 1, status: SeatStatus.AVAILABLE, version: 6, reservationId: null }];
+        expect(await load(seated(id, { changed }))).toBe('warmed');
+        expect((await ask(wish(id, [3]))).map(kindOf)).toEqual(['seat_taken']);
+        expect(held((await ask(wish(id, [1])))[0]).versions).toEqual([7]);
+      });
+
+      it('twice, or of holds unknown by now, does no harm', async () => {
+        const id = await warm();
+        const request = wish(id, [1]);
+        await ask(request);
+        await store.cool(id, [request.reservationId]);
+        await store.cool(id, [request.reservationId, newReservationId()]);
+        await store.cool(newPerformanceId(), [newReservationId()]);
+        await store.cool(id, []);
+        expect((await ask(wish(id, [1]))).map(kindOf)).toEqual(['cold']);
+      });
+    });
+
+    describe('the journal', () => {
+      it('gives every hold as it was granted, the oldest first, until it is forgotten', async () => {
+        const lapsed = live(-1);
+        const id = await warm(seated, { changed: [seatOf(lapsed, 1, 1)], live: [lapsed] });
+        const holds = [
+          ...(await ask(wish(id, [1, 2], Number.MAX_SAFE_INTEGER), wish(id, [3]))),
+          ...(await ask(wish(id, [4]))),
+        ].map(held);
+        expect(await journalOf(id)).toEqual(holds);
+        await store.forget(holds.slice(0, 2));
+        expect(await journalOf(id)).toEqual(holds.slice(2));
+        await store.forget(holds.slice(2));
+        expect(await journalOf(id)).toEqual([]);
+      });
+
+      it('gives parties as they were granted', async () => {
+        const id = await warm(capacity);
+        const holds = (await ask(wish(id, 1), wish(id, 4))).map(held);
+        expect(await journalOf(id)).toEqual(holds);
+        await store.forget(await journalOf(id));
+        expect(await journalOf(id)).toEqual([]);
+      });
+
+      it('keeps a hold until all of it that is open has been forgotten', async () => {
+        const id = await warm();
+        const holds = (await ask(wish(id, [1]), wish(id, [2]), wish(id, [3]))).map(held);
+        await store.forget(holds.slice(1, 2));
+        const open = (await journalOf(id)).map((hold) => hold.reservationId);
+        expect(open).toEqual(expect.arrayContaining([holds[0]!.reservationId, holds[2]!.reservationId]));
+        await store.forget([holds[0]!, holds[2]!]);
+        expect(await journalOf(id)).toEqual([]);
+      });
+
+      it('keeps nothing of what was refused', async () => {
+        const id = await warm();
+        await ask(wish(id, [11]), wish(id, 1));
+        expect(await journalOf(id)).toEqual([]);
+      });
+
+      it('gives only entries as old as asked for', async () => {
+        const id = await warm();
+        await ask(wish(id, [1]));
+        const old = await store.journal(60_000, 1000);
+        expect(old.filter((hold) => hold.performanceId === id)).toEqual([]);
+      });
+
+      it('gives at most so many entries a performance', async () => {
+        const id = await warm();
+        for (const seat of [1, 2, 3]) await ask(wish(id, [seat]));
+        const few = (await store.journal(0, 2)).filter((hold) => hold.performanceId === id);
+        expect(few.map((hold) => hold.seats)).toEqual([[1], [2]]);
+      });
+
+      it('gives the holds of a performance that is cold by now', async () => {
+        const id = await warm();
+        const hold = held((await ask(wish(id, [1])))[0]);
+        await store.cool(id, []);
+        expect(await journalOf(id)).toEqual([hold]);
+        await store.forget([hold]);
+      });
+    });
+
+    describe('a load', () => {
+      it('of a warm performance changes nothing', async () => {
+        const id = await warm();
+        const finish = await under.startLoad(id);
+        await ask(wish(id, [1]));
+        expect(await finish(seated(id))).toBe('already');
+        expect((await ask(wish(id, [1]))).map(kindOf)).toEqual(['seat_taken']);
+      });
+
+      it('replays the holds of the journal that the snapshot does not have', async () => {
+        const [withSeats, withPlaces] = [await warm(), await warm(capacity)];
+        const [seats, party] = [wish(withSeats, [1, 2]), wish(withPlaces, 4)];
+        const first = held((await ask(seats))[0]);
+        await ask(party);
+        for (const id of [withSeats, withPlaces]) await store.cool(id, []);
+        await load(seated(withSeats));
+        await load(capacity(withPlaces));
+        expect([await under.remaining(withSeats), await under.remaining(withPlaces)]).toEqual([8, 6]);
+        const decisions = await ask(wish(withSeats, [2]), wish(withSeats, [5], seats.userId), seats);
+        expect(decisions.map(kindOf)).toEqual(['seat_taken', 'already_reserved', 'held']);
+        expect({ ...held(decisions[2]), journal: null }).toEqual({ ...first, journal: null });
+        expect((await ask(wish(withPlaces, 1, party.userId))).map(kindOf)).toEqual(['already_reserved']);
+        await store.release([releaseOf(seats, [1, 2, 2, 2]), releaseOf(party)]);
+        expect([await under.remaining(withSeats), await under.remaining(withPlaces)]).toEqual([10, 10]);
+      });
+
+      it('does not replay what the snapshot has', async () => {
+        const [withSeats, withPlaces] = [await warm(), await warm(capacity)];
+        const [seats, party] = [wish(withSeats, [1, 2]), wish(withPlaces, 4)];
+        await ask(seats);
+        await ask(party);
+        for (const id of [withSeats, withPlaces]) await store.cool(id, []);
+        const holding = { ...seats, remainingMs: 60_000 };
+        await load(seated(withSeats, { changed: [seatOf(holding, 1, 1), seatOf(holding, 2, 1)], live: [holding] }));
+        await load(capacity(withPlaces, { live: [{ ...party, remainingMs: null }] }));
+        expect([await under.remaining(withSeats), await under.remaining(withPlaces)]).toEqual([8, 6]);
+        await store.release([releaseOf(seats, [1, 2, 2, 2])]);
+        expect(held((await ask(wish(withSeats, [1, 2], seats.userId)))[0]).versions).toEqual([3, 3]);
+      });
+
+      it('does not replay seats that MySQL has moved on since', async () => {
+        const id = await warm();
+        await ask(wish(id, [1]));
+        await store.cool(id, []);
+        const changed = [{ seat: 1, status: SeatStatus.AVAILABLE, version: 2, reservationId: null }];
+        await load(seated(id, { changed }));
+        expect(held((await ask(wish(id, [1])))[0]).versions).toEqual([3]);
+      });
+
+      it('replays a hold over the one it supersedes, which the snapshot still has', async () => {
+        const lapsed = live(-1);
+        const snapshot = { changed: [seatOf(lapsed, 1, 1), seatOf(lapsed, 2, 1)], live: [lapsed] };
+        const id = await warm(seated, snapshot);
+        expect(held((await ask(wish(id, [1])))[0]).supersedes).toEqual([lapsed.reservationId]);
+        await store.cool(id, []);
+        await load(seated(id, snapshot));
+        expect((await ask(wish(id, [1]))).map(kindOf)).toEqual(['seat_taken']);
+        expect(await under.remaining(id)).toBe(9);
+      });
+
+      it('replays a party over those it supersedes, which the snapshot still has', async () => {
+        const lapsed = [live(-1, 4), live(-1, 4)];
+        const id = await warm(capacity, { live: lapsed });
+        expect(held((await ask(wish(id, 3)))[0]).supersedes).toHaveLength(1);
+        await store.cool(id, []);
+        await load(capacity(id, { live: lapsed }));
+        expect(await under.remaining(id)).toBe(3);
+      });
+
+      it('is void when a hold that its snapshot lacks was committed and forgotten meanwhile', async () => {
+        const id = await warm();
+        const hold = held((await ask(wish(id, [1])))[0]);
+        await store.cool(id, []);
+        const finish = await under.startLoad(id);
+        // Here the snapshot is read; then the hold is committed, and its journal entry removed.
+        await store.forget([hold]);
+        expect(await finish(seated(id))).toBe('void');
+      });
+
+      it('begun before another one was finished and cooled leaves nothing of itself', async () => {
+        const id = newPerformanceId();
+        const early = await under.startLoad(id);
+        const late = await under.startLoad(id);
+        expect(await late(seated(id))).toBe('warmed');
+        expect(await early(seated(id, { price: 1 }))).toBe('already');
+        expect(held((await ask(wish(id, [1])))[0]).amount).toBe(700);
+      });
+
+      it('of 20,000 changed seats is whole', async () => {
+        const id = newPerformanceId();
+        const holding = live(60_000);
+        const changed = Array.from({ length: 20_000 }, (_, i) => seatOf(holding, i + 1, 1));
+        const seating = { kind: 'seated', seats: 30_000, seatsPerRow: 100 } as const;
+        await load(seated(id, { seating, changed, live: [holding] }));
+        expect(await under.remaining(id)).toBe(10_000);
+        const decisions = await ask(wish(id, [1]), wish(id, [20_000]), wish(id, [20_001]), wish(id, [30_000]));
+        expect(decisions.map(kindOf)).toEqual(['seat_taken', 'seat_taken', 'held', 'held']);
+      });
+    });
+
+    it('that has lost everything is cold, and whole again after a load', async () => {
+      const id = await warm();
+      const request = wish(id, [1]);
+      await ask(request, wish(id, [2]));
+      await under.loseEverything();
+      expect((await ask(wish(id, [1]))).map(kindOf)).toEqual(['cold']);
+      expect(await journalOf(id)).toEqual([]);
+      await store.forget([]);
+      // MySQL had one of the two.
+      const holding = { ...request, remainingMs: 60_000 };
+      expect(await load(seated(id, { changed: [seatOf(holding, 1, 1)], live: [holding] }))).toBe('warmed');
+      const decisions = await ask(wish(id, [1]), wish(id, [2]));
+      expect(decisions.map(kindOf)).toEqual(['seat_taken', 'held']);
+    });
+  });
+}
