@@ -52,7 +52,7 @@ export async function startApp(config: AppConfig, log: Log, isPortShared = false
   const database = new Database(config.mysqlUrl, log);
   await connection.connect();
 
-  const store = new RedisHoldStore(connection, (performanceId, remaining) =>
+  const store = new RedisHoldStore(connection, log, (performanceId, remaining) =>
     flush.noteRemaining(performanceId, remaining),
   );
   const ledger = new MysqlLedger(database);
@@ -125,7 +125,7 @@ export async function startApp(config: AppConfig, log: Log, isPortShared = false
       // After the last answer MySQL may be behind (`held`); what it does not get in time the journal keeps.
       const isCommitted = await within(flush.drained(), drainTimeoutMs);
       if (!isAnswered || !isCommitted)
-        log.warn('stopped with work left to the journal', { depth: flush.commits.depth });
+        log.warn('stopped with work left to the journal', { depth: flush.commits.queue.depth });
       await within(scheduler.stop(), closeTimeoutMs);
       server.close();
       await within(Promise.all([connection.close(), database.close()]), closeTimeoutMs);
@@ -170,7 +170,8 @@ function addMetrics(
   connection: RedisConnection,
   database: Database,
 ): void {
-  const { queue, commits } = flush;
+  const { queue } = flush;
+  const commits = flush.commits.queue;
   metrics.addCounters([
     { name: 'fastpass_flushes_total', help: 'Pipelines sent to Redis.', read: () => queue.counters.flushes },
     { name: 'fastpass_flushed_requests_total', help: 'Hold requests sent to Redis.', read: () => queue.counters.items },
@@ -205,17 +206,17 @@ function addMetrics(
     {
       name: 'fastpass_version_conflicts_total',
       help: 'Holds that MySQL refused.',
-      read: () => flush.counters.conflicts,
+      read: () => flush.commits.counters.conflicts,
     },
     {
       name: 'fastpass_commit_failures_total',
       help: 'Transactions with an unknown outcome.',
-      read: () => flush.counters.commitFailures,
+      read: () => flush.commits.counters.failures,
     },
     {
       name: 'fastpass_acknowledged_lost_total',
       help: 'Acknowledged holds that MySQL refused; must stay 0.',
-      read: () => flush.counters.acknowledgedLost,
+      read: () => flush.commits.counters.acknowledgedLost,
     },
     { name: 'fastpass_expired_reservations_total', help: 'Reservations expired here.', read: () => jobs.expired },
     { name: 'fastpass_recovered_holds_total', help: 'Holds persisted from the journal.', read: () => jobs.recovered },

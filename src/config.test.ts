@@ -63,8 +63,6 @@ describe('the configuration', () => {
       dataDir: 'data',
       logLevel: 'debug',
       isProduction: true,
-      adminEmail: null,
-      adminPassword: null,
     } satisfies Config);
   });
 
@@ -123,11 +121,5 @@ describe('the configuration', () => {
   it('counts the bytes of a secret, not its letters', () => {
     expect(faultsOf({ JWT_SECRET: 'é'.repeat(16) })).toEqual([]);
     expect(faultsOf({ JWT_SECRET: 'e'.repeat(31) })).toHaveLength(1);
-  });
-
-  it('makes an administrator of its own in embedded mode only', () => {
-    expect(readConfig({}).adminEmail).not.toBeNull();
-    expect(readConfig(stores).adminEmail).toBeNull();
-    expect(readConfig({ ...stores, ADMIN_EMAIL: 'a@b.c' }).adminEmail).toBe('a@b.c');
   });
 });

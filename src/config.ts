@@ -19,8 +19,6 @@ export interface Config {
   readonly dataDir: string;
   readonly logLevel: string;
   readonly isProduction: boolean;
-  readonly adminEmail: string | null;
-  readonly adminPassword: string | null;
 }
 
 /** Good for a machine of one's own only: refused wherever a store is not embedded, and in production. */
@@ -112,8 +110,6 @@ export function readConfig(environment: Environment): Config {
     dataDir: text('FASTPASS_DATA_DIR', '.data'),
     logLevel: oneOf('LOG_LEVEL', logLevels, 'info'),
     isProduction,
-    adminEmail: text('ADMIN_EMAIL', isEmbedded ? 'admin@fastpass.local' : '') || null,
-    adminPassword: text('ADMIN_PASSWORD', isEmbedded ? 'fastpass-admin' : '') || null,
   };
   if (config.batchSizeMax > config.queueDepthMax) {
     faults.push('FASTPASS_BATCH_SIZE_MAX must not exceed FASTPASS_QUEUE_DEPTH_MAX');

@@ -1,7 +1,12 @@
 /** What goes wrong during a sale, end to end: Redis forgets everything, gateways are killed or stopped, leaders die. */
 import type { Redis } from 'ioredis';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
+import { silentLog } from '../src/logger.ts';
+import { RedisConnection } from '../src/lua/connection.ts';
 import { performanceKeys } from '../src/lua/keys.ts';
+import { finishLoad, startLoad } from '../src/lua/load.ts';
+import { Database } from '../src/persist/database.ts';
+import { readSnapshot } from '../src/persist/performances.ts';
 import {
   acknowledged,
   brokenPromises,
@@ -135,19 +140,21 @@ describe.each(['persisted', 'held'])('with FASTPASS_ACK=%s', (ack) => {
     expect((await hold(gateway.url, newUserId(), { performanceId: sale.hallId, seats: spareSeats })).status).toBe(201);
   });
 
-  /** The second of two who want one seat, when Redis forgot the first and MySQL does not know of it yet. */
-  async function forgetTheFirst(firstUrl: string, secondUrl: string): Promise<void> {
+  /** The second of two who want one seat, or of one who wants two, when Redis forgot the first and MySQL lags behind. */
+  async function forgetTheFirst(firstUrl: string, secondUrl: string, isSameUser = false): Promise<void> {
+    const [one, two] = [newUserId(), newUserId()];
     const performanceId = await createPerformance(firstUrl, { seating: { kind: 'seated', seats: 2 } });
     const wish = { performanceId, seats: [1] };
     const lock = 'SELECT seat FROM seats WHERE performance_id = ? FOR UPDATE';
     const replies = await whileLocked(lock, [performanceId], async () => {
-      const first = hold(firstUrl, newUserId(), wish);
+      const first = hold(firstUrl, one, wish);
       const { journal } = performanceKeys(performanceId);
       await until('Redis has the first hold', async () => (await redis.xlen(journal)) > 0);
       if (ack === 'held') expect((await first).status).toBe(201);
       await redis.flushall();
       const looked = call(secondUrl, 'GET', `/v1/performances/${performanceId}/seats`);
-      const second = looked.then(() => hold(secondUrl, newUserId(), wish));
+      const again = isSameUser ? { performanceId, seats: [2] } : wish;
+      const second = looked.then(() => hold(secondUrl, isSameUser ? one : two, again));
       // Whoever must wait for MySQL may do so; whoever answers too soon has done it by then.
       await Promise.race([second, new Promise((resolve) => setTimeout(resolve, 300))]);
       return [first, second];
@@ -163,6 +170,11 @@ describe.each(['persisted', 'held'])('with FASTPASS_ACK=%s', (ack) => {
   it('a seat that Redis forgot while MySQL lags behind is not sold again', async () => {
     const { url } = await start(settings);
     await forgetTheFirst(url, url);
+  });
+
+  it('a user whose hold Redis forgot while MySQL lags behind gets no second one', async () => {
+    const { url } = await start(settings);
+    await forgetTheFirst(url, url, true);
   });
 
   it('a seat that Redis forgot while MySQL lags behind is not sold again at another gateway', async () => {
@@ -255,6 +267,37 @@ describe.each(['persisted', 'held'])('with FASTPASS_ACK=%s', (ack) => {
     expect(stored.map(({ id }) => id).sort()).toEqual(acknowledged(sent).sort());
 
     await expectPromisesKept((await start(settings)).url, sale, sent);
+  });
+});
+
+it('a load that Redis forgets halfway shows no sold seat as free', async () => {
+  const { url } = await start({});
+  const performanceId = await createPerformance(url, { seating: { kind: 'seated', seats: 3 } });
+  const body = { performanceId, seats: [2] };
+  expect((await call(url, 'POST', '/v1/reservations', { userId: newUserId(), body })).status).toBe(201);
+  await redis.flushall();
+
+  const connection = new RedisConnection([inject('redisUrl')], silentLog);
+  const database = new Database(inject('mysqlUrl'), silentLog);
+  try {
+    await connection.connect();
+    const loading = await startLoad(connection, performanceId);
+    const snapshot = await readSnapshot(database, performanceId);
+    // The hashes are written; before they are put in place they are gone.
+    const runOne = connection.runOne.bind(connection);
+    connection.runOne = async (scriptCall) => {
+      await redis.flushall();
+      return runOne(scriptCall);
+    };
+    await finishLoad(connection, loading, snapshot!);
+  } finally {
+    await connection.close();
+    await database.close();
+  }
+  expect(await disagreements(url, performanceId)).toEqual([]);
+  expect(await call(url, 'POST', '/v1/reservations', { userId: newUserId(), body })).toMatchObject({
+    status: 409,
+    body: { code: 'seat_taken', seats: [2] },
   });
 });
 

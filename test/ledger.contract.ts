@@ -48,7 +48,7 @@ function grant(
     partySize: typeof what === 'number' ? what : 0,
     versions: typeof what === 'number' ? [] : seats.map((seat) => what[seat]!),
     amount: 100,
-    holdSeconds: 300,
+    holdMs: 300_000,
     expiresAtMs: Date.now() + 300_000,
     journal: null,
     supersedes,

@@ -86,6 +86,8 @@ export class Batcher<Item, Result> {
   #flushesUnderWay = 0;
   #timer: Timer | null = null;
   #isFlushSoon = false;
+  /** Set while items are taken: what a dropped item's caller submits then waits for the next look. */
+  #isTaking = false;
   #whenEmpty: (() => void)[] = [];
   readonly #leave = (): void => {
     this.#depth--;
@@ -139,6 +141,7 @@ export class Batcher<Item, Result> {
   }
 
   #flushIfDue(mayGoNow: boolean): void {
+    if (this.#isTaking) return;
     while (this.waiting > 0 && this.#flushesUnderWay < this.#options.flushesMax) {
       const isIdle = this.#flushesUnderWay === 0;
       if (this.waiting >= this.#options.batchSizeMax || (isIdle && mayGoNow)) {
@@ -151,10 +154,17 @@ export class Batcher<Item, Result> {
           this.#isFlushSoon = true;
           this.#options.clock.soon(this.#flushSoon);
         }
-      } else if (this.#timer === null) {
-        this.#timer = this.#options.clock.after(this.#options.flushDelayMsMax, () => {
+        return;
+      }
+      const waitedMs = this.#options.clock.nowMs() - this.#waiting[this.#head]!.submittedAtMs;
+      const delayMs = this.#options.flushDelayMsMax - waitedMs;
+      if (delayMs <= 0) {
+        this.#flushNow();
+        continue;
+      }
+      if (this.#timer === null) {
+        this.#timer = this.#options.clock.after(delayMs, () => {
           this.#timer = null;
-          if (this.waiting > 0 && this.#flushesUnderWay < this.#options.flushesMax) this.#flushNow();
           this.#flushIfDue(false);
         });
       }
@@ -163,7 +173,9 @@ export class Batcher<Item, Result> {
   }
 
   #flushNow(): void {
+    this.#isTaking = true;
     const batch = this.#takeBatch();
+    this.#isTaking = false;
     if (this.waiting === 0 && this.#timer !== null) {
       this.#timer.cancel();
       this.#timer = null;

@@ -34,7 +34,7 @@ export function placesOf(performance: PerformancePlan): number {
 }
 
 /** Row letters as spreadsheets count: 0 -> A, 25 -> Z, 26 -> AA. */
-export function rowLetters(row: number): string {
+function rowLetters(row: number): string {
   let letters = '';
   for (let rest = row; rest >= 0; rest = Math.floor(rest / 26) - 1) {
     letters = String.fromCharCode(65 + (rest % 26)) + letters;

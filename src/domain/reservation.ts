@@ -34,6 +34,8 @@ export interface HoldRequest {
   readonly userId: number;
   readonly seats: readonly number[];
   readonly partySize: number;
+  /** True when an earlier try with this id ended without knowing its outcome: it may be granted already. */
+  readonly isRepeat: boolean;
 }
 
 /** One entry of the journal: the holds one script call granted. It is removed when none of them is open any more. */
@@ -44,12 +46,13 @@ export interface JournalEntry {
 }
 
 /** A hold that Redis granted, as the journal keeps it and MySQL commits it. */
-export interface Hold extends HoldRequest {
+export interface Hold extends Omit<HoldRequest, 'isRepeat'> {
   /** The version each seat has with this hold, in the order of `seats`; MySQL must be one behind. */
   readonly versions: readonly number[];
   /** In the currency's minor unit. */
   readonly amount: number;
-  readonly holdSeconds: number;
+  /** What is left of the hold when it is handed to MySQL, which adds it to its own clock; below 0 when it is over. */
+  readonly holdMs: number;
   /** End of the hold by the clock of Redis, Unix milliseconds: what the client is told, compared with no other clock. */
   readonly expiresAtMs: number;
   /** Where the journal keeps it; null when an earlier call wrote that entry: the recovery removes it then. */

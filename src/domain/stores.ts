@@ -36,8 +36,11 @@ export interface HoldStore {
   journal(ageMs: number, countMax: number): Promise<Hold[]>;
 }
 
-/** What became of a hold in MySQL: stored (now or by an earlier try), or refused because its versions are behind. */
-export type PersistResult = 'persisted' | 'conflict';
+/**
+ * What became of a hold in MySQL: stored (now or by an earlier try), refused because its versions are behind, or stored
+ * by an earlier try and given up since (cancelled, expired).
+ */
+export type PersistResult = 'persisted' | 'conflict' | 'over';
 
 /** The truth: MySQL. */
 export interface Ledger {

@@ -2,4 +2,4 @@
 export { ensureInstalled } from './install.ts';
 export { startEmbeddedMysql } from './mysql.ts';
 export { startEmbeddedRedis } from './redis.ts';
-export type { EmbeddedMysqlOptions, EmbeddedOptions, EmbeddedServer, Say } from './types.ts';
+export type { EmbeddedServer } from './types.ts';

@@ -27,7 +27,7 @@ const problemSchema: Json = {
 };
 
 /** Every code a route may answer: its own and those of what stands before it. */
-export function codesOf(route: Route): Code[] {
+function codesOf(route: Route): Code[] {
   const codes = new Set<Code>(route.codes);
   if (route.auth !== 'none') for (const code of [Code.unauthorized, Code.rateLimited]) codes.add(code);
   if (route.auth === 'admin') codes.add(Code.forbidden);

@@ -43,8 +43,10 @@ function timeText(ms: number): string {
   return lastEndText;
 }
 
+type Held = Pick<Hold, 'reservationId' | 'performanceId' | 'userId' | 'seats' | 'partySize' | 'amount' | 'expiresAtMs'>;
+
 /** The 201 of a hold. The body is put together by hand: every value is a number, a UUID or a time of our own making. */
-export function heldAnswer(hold: Hold): Answer {
+function heldAnswer(hold: Held): Answer {
   const { reservationId, performanceId, userId, seats, partySize, amount } = hold;
   const expiresAt = timeText(hold.expiresAtMs);
   const what = partySize === 0 ? `"seats":[${seats.join(',')}]` : `"partySize":${partySize}`;
@@ -89,6 +91,10 @@ export function reservationRoutes(options: ReservationRoutesOptions): Route[] {
     const body = call.body as HoldBody;
     const fault = faultOf(body);
     if (fault !== null) return fault;
+    return call.isRepeat ? holdAgain(call, body) : submit(call, body);
+  }
+
+  function submit(call: Call, body: HoldBody): Promise<Answer> {
     return new Promise((resolve) => {
       const request = {
         reservationId: call.newId,
@@ -96,6 +102,7 @@ export function reservationRoutes(options: ReservationRoutesOptions): Route[] {
         userId: call.identity.userId,
         seats: body.seats ?? noSeats,
         partySize: body.partySize ?? 0,
+        isRepeat: call.isRepeat,
       };
       const onOutcome = (outcome: HoldOutcome): void => {
         resolve(outcome.kind === 'held' ? heldAnswer(outcome.hold) : problem(outcome.refusal));
@@ -106,6 +113,17 @@ export function reservationRoutes(options: ReservationRoutesOptions): Route[] {
           pending.abandoned = true;
         };
       }
+    });
+  }
+
+  /** An earlier try ended without knowing its outcome. MySQL may know it by now; where not, Redis decides by the same id. */
+  async function holdAgain(call: Call, body: HoldBody): Promise<Answer> {
+    const reservation = await readReservation(database, call.newId);
+    if (reservation === null) return submit(call, body);
+    if (reservation.status === 'HELD') return heldAnswer(reservation);
+    return problem({
+      code: Code.reservationExpired,
+      detail: 'The reservation of an earlier try is not held any more.',
     });
   }
 

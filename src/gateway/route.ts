@@ -16,6 +16,8 @@ export interface Call {
   readonly headers: readonly string[];
   /** The id a created resource goes by; an earlier try's one when an Idempotency-Key is repeated after a crash. */
   readonly newId: string;
+  /** True when an earlier try with `newId` ended without knowing its outcome. */
+  readonly isRepeat: boolean;
   /** Set: called when the client goes before it has its answer. */
   onAbandoned: (() => void) | null;
 }

@@ -12,7 +12,7 @@ function shape<Schema extends TSchema>(schema: Schema): Shape<Schema> {
   return { schema, validator: Compile(schema) };
 }
 
-export const seatsPerRequestMax = 100;
+const seatsPerRequestMax = 100;
 export const placesMax = 100_000;
 const priceMax = 1_000_000_000;
 const holdSecondsMax = 24 * 3600;

@@ -209,7 +209,7 @@ export class Server {
   #run(opened: Opened, body: unknown): void {
     const { route, index, exchange, identity, params, query, headers, idempotencyKey } = opened;
     const newId = route.isCreating === true ? newReservationId() : '';
-    const call: Call = { identity, params, query, body, headers, newId, onAbandoned: null };
+    const call: Call = { identity, params, query, body, headers, newId, isRepeat: false, onAbandoned: null };
     let answer: Answer | Promise<Answer>;
     try {
       answer = idempotencyKey === '' ? route.handle(call) : this.#runOnce(opened, call);
@@ -237,7 +237,7 @@ export class Server {
     const fingerprint = fingerprintOf(`${route.method} ${route.path} ${params.join(' ')}`, call.body);
     const { userId } = call.identity;
     return this.#options.idempotency.run(userId, idempotencyKey, fingerprint, call.newId, async (newId) =>
-      route.handle({ ...call, newId }),
+      route.handle({ ...call, newId, isRepeat: newId !== call.newId }),
     );
   }
 

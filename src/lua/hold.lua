@@ -14,7 +14,7 @@
 -- Returns nil when the performance is not warm, else msgpack:
 --   [remaining, price, holdSeconds, endMs, journalId or '', [result, ...]], one result a request:
 --   [0, [version, ...], [superseded reservationId, ...]]   held
---   [1, endMs, [version, ...]]                             held by an earlier call
+--   [1, endMs, [version, ...], [superseded ...]]           held by an earlier call
 --   [2, seat, ...]          taken           [3]  sold out         [4, reservationId]  limit of the user reached
 --   [5]  not open yet       [6]  closed     [7, seat, ...]  no such seat
 --   [8]  seats asked of a capacity performance, or places of a seated one       [9, partySizeMax]  party too large
@@ -165,13 +165,27 @@ local function lookForPlaces(partySize)
   return false
 end
 
+-- Whom a hold granted before superseded: the journal knows while MySQL does not.
+local function supersededBy(id)
+  local entries = redis.call('XREVRANGE', journalKey, '+', '-', 'COUNT', 1000)
+  for i = 1, #entries do
+    local holds = cmsgpack.unpack(entries[i][2][2])[3]
+    for k = 1, #holds do
+      if holds[k][1] == id then
+        return holds[k][7]
+      end
+    end
+  end
+  return {}
+end
+
 -- The answer to a request that was granted before: a resent pipeline, a repeated call.
-local function grantedBefore(value, seats)
+local function grantedBefore(id, value, seats)
   local versions = {}
   for i = 1, #seats do
     versions[i] = tonumber(string.match(read(seatsKey, seats[i], seatValues) or '', '^%a (%d+)')) or 0
   end
-  return { HELD_BEFORE, tonumber(string.match(value, '^%d+ (%d+)')), versions }
+  return { HELD_BEFORE, tonumber(string.match(value, '^%d+ (%d+)')), versions, supersededBy(id) }
 end
 
 local closedCode = nowMs < opensAt and NOT_OPEN or (closesAt > 0 and nowMs >= closesAt and CLOSED) or nil
@@ -181,7 +195,7 @@ local function decide(request)
   local id, userId, partySize, seats = request[1], request[2], request[3], request[4]
   local before = read(reservationsKey, id, stored)
   if before then
-    return grantedBefore(before, seats)
+    return grantedBefore(id, before, seats)
   end
   if closedCode then
     return { closedCode }

@@ -8,9 +8,12 @@ export const scriptPackr = new Packr({ useRecords: false, int64AsType: 'number' 
 /** `[reservationId, userId, partySize, seats, versions, amount, supersedes]`, see hold.lua. */
 type JournalledHold = [string, string, number, number[], number[], number, string[]];
 
-/** Reads `[entryId, ['h', msgpack]]` of XRANGE: the holds of one entry. Throws on an entry of another form. */
-export function parseJournalEntry(performanceId: number, [entryId, fields]: [Buffer, Buffer[]]): Hold[] {
-  const [expiresAtMs, holdSeconds, rows]: [number, number, JournalledHold[]] = scriptPackr.unpack(fields[1]!);
+/**
+ * Reads `[entryId, ['h', msgpack]]` of XRANGE: the holds of one entry, with what is left of them at `nowMs` by the clock
+ * of Redis. Throws on an entry of another form.
+ */
+export function parseJournalEntry(performanceId: number, [entryId, fields]: [Buffer, Buffer[]], nowMs: number): Hold[] {
+  const [expiresAtMs, , rows]: [number, number, JournalledHold[]] = scriptPackr.unpack(fields[1]!);
   const journal = { id: entryId.toString(), open: rows.length };
   return rows.map(([reservationId, userId, partySize, seats, versions, amount, supersedes]) => ({
     reservationId,
@@ -20,7 +23,7 @@ export function parseJournalEntry(performanceId: number, [entryId, fields]: [Buf
     seats,
     versions,
     amount,
-    holdSeconds,
+    holdMs: expiresAtMs - nowMs,
     expiresAtMs,
     journal,
     supersedes,

@@ -10,10 +10,11 @@
 local metaKey, seatsKey, reservationsKey, usersKey, expiryKey, voidKey = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 
 -- @include give-back
+-- @include make-void
 
 local releases = cmsgpack.unpack(ARGV[1])
 if redis.call('EXISTS', metaKey) == 0 then
-  redis.call('SET', voidKey, releases[1][1], 'EX', 60)
+  makeVoid(releases[1][1])
   return -1
 end
 

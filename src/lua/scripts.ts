@@ -33,6 +33,7 @@ function loadScript(name: string, keyCount: number): Script {
 export const holdScript = loadScript('hold', 6);
 export const releaseScript = loadScript('release', 6);
 export const coolScript = loadScript('cool', 5);
+export const forgetScript = loadScript('forget', 3);
 export const warmScript = loadScript('warm', 11);
 export const leaseScript = loadScript('lease', 1);
 export const leaseEndScript = loadScript('lease-end', 1);
@@ -62,6 +63,11 @@ export function coolCall(keys: PerformanceKeys, reservationIds: readonly string[
     keys: [keys.meta, keys.seats, keys.reservations, keys.users, keys.expiry],
     args: reservationIds,
   };
+}
+
+/** forget.lua. */
+export function forgetCall(keys: PerformanceKeys, entryIds: readonly string[]): ScriptCall {
+  return { script: forgetScript, keys: [keys.meta, keys.journal, keys.void], args: entryIds };
 }
 
 /** warm.lua: `loaded` are the keys the load has written, `voidBefore` what `void` held before it, `meta` field, value, ... */

@@ -30,17 +30,28 @@ export async function readRevision(connection: RedisConnection, performanceId: n
 
 const statusOfState: Readonly<Record<string, SeatStatus>> = { A: 'AVAILABLE', H: 'HELD', O: 'OCCUPIED' };
 
-/** Seats that are not available; the others of a warm performance are. Rejects with StoreUnavailable. */
+/**
+ * Seats that are not available; the others of a warm performance are. A hold whose time is over counts as none, as it
+ * does in hold.lua. Rejects with StoreUnavailable.
+ */
 export async function readTakenSeats(
   connection: RedisConnection,
   performanceId: number,
 ): Promise<Map<number, SeatStatus>> {
   try {
-    const values = await connection.client.hgetall(performanceKeys(performanceId).seats);
+    const { client } = connection;
+    const [values, [seconds]] = await Promise.all([
+      client.hgetall(performanceKeys(performanceId).seats),
+      client.time(),
+    ]);
+    const nowMs = Number(seconds) * 1000;
     const taken = new Map<number, SeatStatus>();
     for (const seat in values) {
-      const status = statusOfState[values[seat]!.slice(0, 1)];
-      if (status !== undefined && status !== 'AVAILABLE') taken.set(Number(seat), status);
+      const [state, , endMs] = values[seat]!.split(' ');
+      const status = statusOfState[state ?? 'A'];
+      if (status === undefined || status === 'AVAILABLE') continue;
+      if (status === 'HELD' && Number(endMs) <= nowMs) continue;
+      taken.set(Number(seat), status);
     }
     return taken;
   } catch (thrown) {

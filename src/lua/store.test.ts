@@ -26,7 +26,7 @@ holdStoreContract('Redis', async () => {
   const connection = await connect();
   const used = new Set<number>();
   return {
-    store: new RedisHoldStore(connection),
+    store: new RedisHoldStore(connection, silentLog),
     async startLoad(performanceId) {
       used.add(performanceId);
       const start = await startLoad(connection, performanceId);
@@ -50,7 +50,9 @@ describe('on real Redis', () => {
   const used: number[] = [];
   beforeAll(async () => {
     connection = await connect();
-    store = new RedisHoldStore(connection, (performanceId, places) => remaining.push([performanceId, places]));
+    store = new RedisHoldStore(connection, silentLog, (performanceId, places) =>
+      remaining.push([performanceId, places]),
+    );
   });
   afterAll(async () => {
     await remove(connection, used);
@@ -147,12 +149,12 @@ describe('on real Redis', () => {
   it('nothing rejects or waits when the connection is gone: holds fail, the rest says so', async () => {
     const id = newPerformanceId();
     const gone = await connect();
-    const goneStore = new RedisHoldStore(gone);
+    const goneStore = new RedisHoldStore(gone, silentLog);
     await gone.close();
     const request = wish(id, [1]);
     const decisions = await goneStore.hold([{ performanceId: id, requests: [request, wish(id, [2])] }]);
     expect(decisions.map((group) => group.map(kindOf))).toEqual([['failed', 'failed']]);
-    const hold = { ...request, versions: [1], amount: 0, holdSeconds: 1, expiresAtMs: 1, supersedes: [] };
+    const hold = { ...request, versions: [1], amount: 0, holdMs: 1000, expiresAtMs: 1, supersedes: [] };
     for (const act of [
       () => goneStore.release([{ ...request, seatVersions: [] }]),
       () => goneStore.cool(id, [request.reservationId]),

@@ -2,11 +2,11 @@
 import { Code } from '../domain/codes.ts';
 import type { Hold, HoldRequest, JournalEntry, Refusal, Release } from '../domain/reservation.ts';
 import type { HoldDecision, HoldGroup, HoldStore } from '../domain/stores.ts';
-import { StoreUnavailable } from '../lib/errors.ts';
+import { messageOf, StoreUnavailable } from '../lib/errors.ts';
 import type { RedisConnection } from './connection.ts';
 import { parseJournalEntry, scriptPackr } from './journal.ts';
 import { type PerformanceKeys, performanceKeys, warmPerformancesKey } from './keys.ts';
-import { coolCall, holdCall, releaseCall, type ScriptCall } from './scripts.ts';
+import { coolCall, forgetCall, holdCall, releaseCall, type ScriptCall } from './scripts.ts';
 
 /** First element of a result of hold.lua. */
 export const HoldCode = {
@@ -39,15 +39,23 @@ function refuse(refusal: Refusal): HoldDecision {
 /** Keeps the last `remaining` a script call reported, for the memory queue's sold-out answers. */
 export type RemainingListener = (performanceId: number, remaining: number) => void;
 
+export interface StoreLog {
+  error(message: string, fields?: Record<string, unknown>): void;
+}
+
 const performancesKnownMax = 100_000;
+const journalsPerRoundMax = 2000;
 
 export class RedisHoldStore implements HoldStore {
   readonly #connection: RedisConnection;
+  readonly #log: StoreLog;
   readonly #onRemaining: RemainingListener;
+  #journalsSeen = 0;
   readonly #keys = new Map<number, PerformanceKeys>();
 
-  constructor(connection: RedisConnection, onRemaining: RemainingListener = () => {}) {
+  constructor(connection: RedisConnection, log: StoreLog, onRemaining: RemainingListener = () => {}) {
     this.#connection = connection;
+    this.#log = log;
     this.#onRemaining = onRemaining;
   }
 
@@ -86,34 +94,59 @@ export class RedisHoldStore implements HoldStore {
   }
 
   async forget(holds: readonly Hold[]): Promise<void> {
-    const entriesOf = new Map<string, string[]>();
-    for (const hold of holds) {
-      if (hold.journal === null || --hold.journal.open > 0) continue;
-      const { journal } = this.#keysOf(hold.performanceId);
-      const entries = entriesOf.get(journal);
-      if (entries === undefined) entriesOf.set(journal, [hold.journal.id]);
-      else entries.push(hold.journal.id);
+    const entriesOf = new Map<number, string[]>();
+    for (const { performanceId, journal } of holds) {
+      if (journal === null || --journal.open > 0) continue;
+      const entries = entriesOf.get(performanceId);
+      if (entries === undefined) entriesOf.set(performanceId, [journal.id]);
+      else entries.push(journal.id);
     }
+    const calls = [...entriesOf].map(([performanceId, entries]) => forgetCall(this.#keysOf(performanceId), entries));
+    for (const reply of await this.#connection.run(calls)) if (reply instanceof Error) throw reply;
+  }
+
+  async journal(ageMs: number, countMax: number): Promise<Hold[]> {
+    const { client } = this.#connection;
+    const holds: Hold[] = [];
     try {
-      await Promise.all([...entriesOf].map(([journal, entries]) => this.#connection.client.xdel(journal, ...entries)));
+      const performanceIds = this.#nextJournals((await client.smembers(warmPerformancesKey)).map(Number));
+      const [seconds, microseconds] = await client.time();
+      // The age is measured by the clock that made the entry ids.
+      const nowMs = Number(seconds) * 1000 + Math.floor(Number(microseconds) / 1000);
+      const lists = await Promise.all(
+        performanceIds.map((id) =>
+          client.xrangeBuffer(this.#keysOf(id).journal, '-', nowMs - ageMs, 'COUNT', countMax),
+        ),
+      );
+      for (let i = 0; i < lists.length; i++) {
+        for (const entry of lists[i]!) holds.push(...this.#parse(performanceIds[i]!, entry, nowMs));
+      }
+      return holds;
     } catch (thrown) {
       throw new StoreUnavailable('redis', thrown);
     }
   }
 
-  async journal(ageMs: number, countMax: number): Promise<Hold[]> {
-    const { client } = this.#connection;
+  /** Which journals to look at in this round: all, or the next 2,000, so that a round stays short. */
+  #nextJournals(performanceIds: readonly number[]): readonly number[] {
+    if (performanceIds.length <= journalsPerRoundMax) return performanceIds;
+    const sorted = [...performanceIds].sort((a, b) => a - b);
+    const first = this.#journalsSeen % sorted.length;
+    this.#journalsSeen = first + journalsPerRoundMax;
+    return [...sorted, ...sorted].slice(first, first + journalsPerRoundMax);
+  }
+
+  /** An entry nobody can read stays where it is and is reported; it must not stand in the way of the others. */
+  #parse(performanceId: number, entry: [Buffer, Buffer[]], nowMs: number): Hold[] {
     try {
-      const performanceIds = (await client.smembers(warmPerformancesKey)).map(Number);
-      const [seconds, microseconds] = await client.time();
-      // The age is measured by the clock that made the entry ids.
-      const upTo = Number(seconds) * 1000 + Math.floor(Number(microseconds) / 1000) - ageMs;
-      const entries = await Promise.all(
-        performanceIds.map((id) => client.xrangeBuffer(this.#keysOf(id).journal, '-', upTo, 'COUNT', countMax)),
-      );
-      return entries.flatMap((list, i) => list.flatMap((entry) => parseJournalEntry(performanceIds[i]!, entry)));
+      return parseJournalEntry(performanceId, entry, nowMs);
     } catch (thrown) {
-      throw new StoreUnavailable('redis', thrown);
+      this.#log.error('a journal entry is unreadable', {
+        performanceId,
+        entry: entry[0].toString(),
+        error: messageOf(thrown),
+      });
+      return [];
     }
   }
 
@@ -177,7 +210,6 @@ function holdOf(
 ): HoldDecision {
   const { reservationId, performanceId, userId, seats, partySize } = request;
   const amount = grant.price * (partySize === 0 ? seats.length : partySize);
-  const { holdSeconds } = grant;
   return {
     kind: 'held',
     hold: {
@@ -188,7 +220,7 @@ function holdOf(
       partySize,
       versions,
       amount,
-      holdSeconds,
+      holdMs: grant.holdSeconds * 1000,
       expiresAtMs,
       journal,
       supersedes,
@@ -204,8 +236,8 @@ function decisionOf(request: HoldRequest, result: HoldResult, grant: Grant): Hol
       return holdOf(request, grant, grant.endMs, versions, supersedes, grant.journal);
     }
     case HoldCode.heldBefore: {
-      const [, expiresAtMs, versions] = result as [number, number, number[]];
-      return holdOf(request, grant, expiresAtMs, versions, [], null);
+      const [, expiresAtMs, versions, supersedes] = result as [number, number, number[], string[]];
+      return holdOf(request, grant, expiresAtMs, versions, supersedes, null);
     }
     case HoldCode.seatTaken:
       return refuse({ code: Code.seatTaken, detail: 'A seat is taken.', seats: result.slice(1) as number[] });

@@ -29,11 +29,20 @@ for i = 2, 5 do
 end
 redis.call('HSET', metaKey, unpack(ARGV, 2))
 
+-- @include give-back
+
 local replayed = 0
 local function replay(endMs, hold)
-  local id, userId, partySize, seats, versions = hold[1], hold[2], hold[3], hold[4], hold[5]
+  local id, userId, partySize, seats, versions, superseded = hold[1], hold[2], hold[3], hold[4], hold[5], hold[7]
   if redis.call('HEXISTS', reservationsKey, id) == 1 then
     return
+  end
+  -- Those whose places it took over, unless they were paid meanwhile.
+  for i = 1, #superseded do
+    local value = redis.call('HGET', reservationsKey, superseded[i])
+    if value and string.match(value, '^%d+ (%d+)') ~= '0' then
+      replayed = replayed - giveBack(superseded[i], value, nil)
+    end
   end
   -- A seat that MySQL has moved on since will be refused by its version anyway: leave it to MySQL.
   for i = 1, #seats do
@@ -62,7 +71,7 @@ for i = 1, #entries do
     replay(entry[1], entry[3][k])
   end
 end
-if replayed > 0 then
+if replayed ~= 0 then
   redis.call('HINCRBY', metaKey, 'remaining', -replayed)
 end
 return 0

@@ -34,13 +34,20 @@ const unavailableCodes = new Set([
   'PROTOCOL_SEQUENCE_TIMEOUT',
 ]);
 
+/** What the pool itself says when it cannot give a connection: without a code. */
+const poolMessages = new Set(['Pool is closed.', 'Queue limit reached.', 'No connections available.']);
+
 function isUnavailable(thrown: unknown): boolean {
   if (!(thrown instanceof Error)) return false;
   if ('fatal' in thrown && thrown.fatal === true) return true;
   const code = codeOf(thrown);
-  // The pool's own refusals (queue full, closed) carry no code of the server.
-  return code === '' || !code.startsWith('ER_') || unavailableCodes.has(code);
+  // An error without a code is a slip of ours, unless the pool made it: one bad statement is no server that is down.
+  if (code === '') return thrown instanceof NoConnection || poolMessages.has(thrown.message);
+  return code.startsWith('ER_') ? unavailableCodes.has(code) : !code.startsWith('ERR_');
 }
+
+/** Every connection is busy, for too long. */
+class NoConnection extends Error {}
 
 /** What one function a statement runs on: the pool, or a transaction. */
 export interface Statements {
@@ -50,9 +57,7 @@ export interface Statements {
   write(sql: string, parameters?: readonly Parameter[]): Promise<ResultSetHeader>;
 }
 
-export class Transaction implements Statements {
-  /** Set it and the transaction ends with ROLLBACK, without an exception. */
-  isRollback = false;
+class OneConnection implements Statements {
   readonly #connection: PoolConnection;
 
   constructor(connection: PoolConnection) {
@@ -66,6 +71,11 @@ export class Transaction implements Statements {
   async write(sql: string, parameters: readonly Parameter[] = []): Promise<ResultSetHeader> {
     return (await this.#connection.query<ResultSetHeader>({ sql, timeout: statementTimeoutMs }, [...parameters]))[0];
   }
+}
+
+export class Transaction extends OneConnection {
+  /** Set it and the transaction ends with ROLLBACK, without an exception. */
+  isRollback = false;
 }
 
 export interface DatabaseLog {
@@ -108,15 +118,11 @@ export class Database implements Statements {
   }
 
   rows(sql: string, parameters: readonly Parameter[] = []): Promise<Row[]> {
-    return this.#guarded(async () => {
-      return (await this.#pool.query<Row[]>({ sql, timeout: statementTimeoutMs }, [...parameters]))[0];
-    });
+    return this.#guarded(() => this.#alone((connection) => connection.rows(sql, parameters)));
   }
 
   write(sql: string, parameters: readonly Parameter[] = []): Promise<ResultSetHeader> {
-    return this.#guarded(async () => {
-      return (await this.#pool.query<ResultSetHeader>({ sql, timeout: statementTimeoutMs }, [...parameters]))[0];
-    });
+    return this.#guarded(() => this.#alone((connection) => connection.write(sql, parameters)));
   }
 
   /**
@@ -148,7 +154,7 @@ export class Database implements Statements {
   }
 
   async #attempt<Result>(start: string, work: (transaction: Transaction) => Promise<Result>): Promise<Result> {
-    const connection = await this.#pool.getConnection();
+    const connection = await this.#connection();
     const transaction = new Transaction(connection);
     try {
       // READ COMMITTED is the session's default; one moment needs the snapshot of REPEATABLE READ.
@@ -164,6 +170,42 @@ export class Database implements Statements {
       else await this.#rollback(connection);
       throw thrown;
     }
+  }
+
+  /** One statement on a connection of its own; one that did not answer is not given to anybody else. */
+  async #alone<Result>(work: (connection: Statements) => Promise<Result>): Promise<Result> {
+    const connection = await this.#connection();
+    try {
+      const result = await work(new OneConnection(connection));
+      connection.release();
+      return result;
+    } catch (thrown) {
+      if (isUnavailable(thrown)) connection.destroy();
+      else connection.release();
+      throw thrown;
+    }
+  }
+
+  /** A connection of the pool, within `statementTimeoutMs`. */
+  #connection(): Promise<PoolConnection> {
+    return new Promise((resolve, reject) => {
+      let isLate = false;
+      const limit = setTimeout(() => {
+        isLate = true;
+        reject(new NoConnection('every connection is busy'));
+      }, statementTimeoutMs);
+      this.#pool.getConnection().then(
+        (connection) => {
+          clearTimeout(limit);
+          if (isLate) connection.release();
+          else resolve(connection);
+        },
+        (thrown: unknown) => {
+          clearTimeout(limit);
+          reject(thrown);
+        },
+      );
+    });
   }
 
   async #rollback(connection: PoolConnection): Promise<void> {
@@ -200,7 +242,7 @@ export class Database implements Statements {
   async #probe(): Promise<void> {
     if (this.#isClosed) return;
     try {
-      await this.#pool.query({ sql: 'SELECT 1', timeout: statementTimeoutMs });
+      await this.#alone((connection) => connection.rows('SELECT 1'));
       this.#isAvailable = true;
       this.#log.info('mysql answers again');
     } catch {

@@ -13,10 +13,10 @@ import { expireSuperseded } from './releases.ts';
 // The rows of a batch are written as literals, each checked for its type: 2 us a hold less than placeholders.
 
 function reservationRow(hold: Hold, id: string, endText: string): string {
-  const { performanceId, userId, partySize, amount, holdSeconds } = hold;
+  const { performanceId, userId, partySize, amount, holdMs } = hold;
   const numbers = `${integerLiteral(performanceId)},${integerLiteral(userId)},${ReservationStatus.HELD},`;
   const more = `${integerLiteral(partySize)},${integerLiteral(amount)},'${endText}'`;
-  return `(${id},${numbers}${more},NOW(3)+INTERVAL ${integerLiteral(holdSeconds)} SECOND)`;
+  return `(${id},${numbers}${more},NOW(3)+INTERVAL ${integerLiteral(holdMs * 1000)} MICROSECOND)`;
 }
 
 async function insertReservations(statements: Statements, holds: readonly Hold[]): Promise<void> {
@@ -120,32 +120,50 @@ function storeAll(database: Database, holds: readonly Hold[]): Promise<boolean> 
   });
 }
 
-async function storedIds(database: Database, holds: readonly Hold[]): Promise<Set<string>> {
+/** What MySQL has of these ids: true while it is live, false when it was given up. */
+async function storedOf(database: Database, holds: readonly Hold[]): Promise<Map<string, boolean>> {
   const ids = holds.map((hold) => uuidToBytes(hold.reservationId));
-  const rows = await database.rows('SELECT id FROM reservations WHERE id IN (?)', [ids]);
-  return new Set(rows.map((row) => uuidFromBytes(row['id'])));
+  const rows = await database.rows('SELECT id, status FROM reservations WHERE id IN (?)', [ids]);
+  const isLive = (status: number): boolean =>
+    status === ReservationStatus.HELD || status === ReservationStatus.CONFIRMED;
+  return new Map(rows.map((row) => [uuidFromBytes(row['id']), isLive(row['status'])]));
 }
 
-/** See Ledger.persistHolds: one result a hold, in order; holds stored by an earlier try count as persisted. */
+/** Where a batch must be cut: before the first hold that supersedes one of the same batch. 0: nowhere. */
+function cutOf(holds: readonly Hold[]): number {
+  const earlier = new Set<string>();
+  for (let i = 0; i < holds.length; i++) {
+    const { supersedes, reservationId } = holds[i]!;
+    if (supersedes.length > 0 && supersedes.some((id) => earlier.has(id))) return i;
+    earlier.add(reservationId);
+  }
+  return 0;
+}
+
+async function persistInTwo(database: Database, holds: readonly Hold[], cut: number): Promise<PersistResult[]> {
+  const first = await persistHolds(database, holds.slice(0, cut));
+  return [...first, ...(await persistHolds(database, holds.slice(cut)))];
+}
+
+/** See Ledger.persistHolds: one result a hold, in order. */
 export async function persistHolds(database: Database, holds: readonly Hold[]): Promise<PersistResult[]> {
   if (holds.length === 0) return [];
+  const cut = cutOf(holds);
+  if (cut > 0) return persistInTwo(database, holds, cut);
   try {
     if (await storeAll(database, holds)) return holds.map(() => 'persisted');
   } catch (thrown) {
     // The same id again (a repeat), or the third guard: a live reservation has the seat.
     if (codeOf(thrown) !== 'ER_DUP_ENTRY') throw thrown;
   }
-  const stored = await storedIds(database, holds);
-  const open = holds.filter((hold) => !stored.has(hold.reservationId));
-  const results = new Map<string, PersistResult>();
-  if (open.length === 1 && stored.size === 0) {
-    results.set(open[0]!.reservationId, 'conflict');
-  } else {
-    const half = stored.size > 0 ? open.length : Math.ceil(open.length / 2);
-    for (const part of [open.slice(0, half), open.slice(half)]) {
-      const partResults = await persistHolds(database, part);
-      for (let i = 0; i < part.length; i++) results.set(part[i]!.reservationId, partResults[i]!);
-    }
+  const stored = await storedOf(database, holds);
+  if (stored.size === 0) {
+    return holds.length === 1 ? ['conflict'] : persistInTwo(database, holds, Math.ceil(holds.length / 2));
   }
-  return holds.map((hold) => results.get(hold.reservationId) ?? 'persisted');
+  const open = holds.filter((hold) => !stored.has(hold.reservationId));
+  const openResults = await persistHolds(database, open);
+  const resultOf = new Map(open.map((hold, i) => [hold.reservationId, openResults[i]!]));
+  return holds.map(({ reservationId }) => {
+    return resultOf.get(reservationId) ?? (stored.get(reservationId) === true ? 'persisted' : 'over');
+  });
 }

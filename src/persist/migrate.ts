@@ -16,7 +16,7 @@ export function migrationNames(): string[] {
 }
 
 /** The statements of a migration: no statement of ours has a semicolon inside. */
-export function statementsOf(name: string): string[] {
+function statementsOf(name: string): string[] {
   return readFileSync(new URL(name, folder), 'utf8')
     .replace(/^--.*$/gm, '')
     .split(';')

@@ -54,7 +54,7 @@ function grant(performanceId: number, userId: number, what: Partial<Hold>): Hold
     partySize: 0,
     versions: [],
     amount: 100,
-    holdSeconds: 300,
+    holdMs: 300_000,
     expiresAtMs: Date.now() + 300_000,
     journal: null,
     supersedes: [],

@@ -53,8 +53,8 @@ describe('the scheduler', () => {
     scheduler.start();
     await clock.advance(1000);
     expect(scheduler.isLeader).toBe(true);
-    expect(often.rounds).toBe(20);
-    expect(seldom.rounds).toBe(2);
+    expect(often.rounds).toBe(21);
+    expect(seldom.rounds).toBe(3);
     await scheduler.stop();
   });
 
@@ -117,8 +117,8 @@ describe('the scheduler', () => {
     const { clock, lines, scheduler } = makeScheduler([failing, good]);
     scheduler.start();
     await clock.advance(500);
-    expect(failing.rounds).toBe(50);
-    expect(good.rounds).toBe(50);
+    expect(failing.rounds).toBe(51);
+    expect(good.rounds).toBe(51);
     expect(lines).toEqual(['leads the jobs', 'job failed; it tries again failing no luck']);
     await scheduler.stop();
   });
@@ -189,7 +189,7 @@ function hold(performanceId: number): Hold {
     partySize: 0,
     versions: [1],
     amount: 1,
-    holdSeconds: 1,
+    holdMs: 1000,
     expiresAtMs: 1,
     journal: { id: '1-1', open: 1 },
     supersedes: [],

@@ -29,7 +29,7 @@ export interface SchedulerOptions {
 export class Scheduler {
   readonly #options: SchedulerOptions;
   readonly #timers = new Map<string, Timer>();
-  readonly #underWay = new Set<Promise<void>>();
+  readonly #underWay = new Map<string, Promise<void>>();
   /** Jobs whose last round failed: a fault is logged when it begins and when it ends, not every round. */
   readonly #failing = new Set<string>();
   #isLeader = false;
@@ -43,19 +43,16 @@ export class Scheduler {
     return this.#isLeader;
   }
 
-  /** Takes part in the election; the first round of every job follows at once when it is won. */
+  /** Takes part in the election; once it is won every job runs, at once and then at its interval. */
   start(): void {
-    this.#every('lease', this.#options.leaseIntervalMs, () => this.#elect());
-    for (const job of this.#options.jobs) {
-      this.#every(job.name, job.intervalMs, () => (this.#isLeader ? job.run() : Promise.resolve()));
-    }
+    this.#loop({ name: 'lease', intervalMs: this.#options.leaseIntervalMs, run: () => this.#elect() }, () => true);
   }
 
   /** Waits for the rounds under way, then gives the lease back. */
   async stop(): Promise<void> {
     this.#isStopped = true;
     for (const timer of this.#timers.values()) timer.cancel();
-    await Promise.all(this.#underWay);
+    await Promise.all(this.#underWay.values());
     if (!this.#isLeader) return;
     this.#isLeader = false;
     try {
@@ -75,15 +72,20 @@ export class Scheduler {
     } finally {
       if (wasLeader !== this.#isLeader) this.#options.log.info(this.#isLeader ? 'leads the jobs' : 'no longer leads');
     }
+    if (!wasLeader && this.#isLeader) for (const job of this.#options.jobs) this.#loop(job, () => this.#isLeader);
   }
 
-  #every(name: string, intervalMs: number, round: () => Promise<void>): void {
+  /** Runs rounds one after the other, the first one now, for as long as `goesOn`. One loop a name. */
+  #loop({ name, intervalMs, run }: Job, goesOn: () => boolean): void {
+    if (this.#timers.has(name) || this.#underWay.has(name)) return;
     const tick = (): void => {
-      const work = this.#round(name, round).finally(() => {
-        this.#underWay.delete(work);
+      this.#timers.delete(name);
+      if (this.#isStopped || !goesOn()) return;
+      const work = this.#round(name, run).finally(() => {
+        this.#underWay.delete(name);
         if (!this.#isStopped) this.#timers.set(name, this.#options.clock.after(intervalMs, tick));
       });
-      this.#underWay.add(work);
+      this.#underWay.set(name, work);
     };
     tick();
   }

@@ -1,0 +1,223 @@
+/**
+ * The second half of a hold's way: granted holds are committed to MySQL in batches, their journal entries removed, their
+ * callers answered. A hold without a caller was acknowledged before (`held`) and is tried until MySQL has it.
+ */
+import { Code } from '../domain/codes.ts';
+import type { Hold, HoldOutcome, HoldRequest } from '../domain/reservation.ts';
+import type { HoldStore, Ledger, PersistResult } from '../domain/stores.ts';
+import { type Clock, sleep } from '../lib/clock.ts';
+import { messageOf } from '../lib/errors.ts';
+import { Batcher, type Pending } from './batcher.ts';
+
+export type PendingHold = Pending<HoldRequest, HoldOutcome>;
+
+export interface CommitsOptions {
+  readonly clock: Clock;
+  readonly store: HoldStore;
+  readonly ledger: Ledger;
+  readonly flushDelayMsMax: number;
+  /** Takes requests back at the head of the queue: MySQL refused their holds, Redis was wrong. */
+  readonly requeue: (requests: readonly PendingHold[]) => void;
+  readonly log: { error(message: string, fields?: Record<string, unknown>): void };
+}
+
+/** A granted hold on its way to MySQL, with the caller still waiting for it in `persisted` mode. */
+interface Commit {
+  readonly hold: Hold;
+  readonly waiting: PendingHold | null;
+  conflicts: number;
+}
+/** `done`: the caller has its answer or is on its way to one; `failed`: the outcome is unknown. */
+type CommitResult = 'done' | 'failed';
+type PendingCommit = Pending<Commit, CommitResult>;
+
+// One transaction commits while the next one executes; 1 lost a third of the throughput, 3 gained none.
+const transactionsMax = 2;
+// 100 a transaction cost the gateway 3 us a hold more, 400 gained nothing.
+const batchSizeMax = 200;
+const retryDelayMs = 200;
+/** How often MySQL may refuse an acknowledged hold: the one before it may be on its way in another transaction. */
+const acknowledgedConflictsMax = 5;
+
+function refused(code: Code, detail: string): HoldOutcome {
+  return { kind: 'refused', refusal: { code, detail } };
+}
+const mysqlUnavailable = refused(Code.unavailable, 'The database does not answer; try again.');
+const redisUnavailable = refused(Code.unavailable, 'The reservation store does not answer; try again.');
+const over = refused(Code.reservationExpired, 'The reservation of an earlier try has expired or was cancelled.');
+
+/** Counts for the metrics. */
+export interface CommitCounters {
+  conflicts: number;
+  failures: number;
+  /** Acknowledged holds that MySQL refused for good. Must stay 0. */
+  acknowledgedLost: number;
+}
+
+export class Commits {
+  readonly counters: CommitCounters = { conflicts: 0, failures: 0, acknowledgedLost: 0 };
+  readonly queue: Batcher<Commit, CommitResult>;
+  readonly #options: CommitsOptions;
+  /** Acknowledged holds of a performance that MySQL does not have yet, and who waits for that to end. */
+  readonly #uncommitted = new Map<number, { count: number; readonly whenNone: (() => void)[] }>();
+  readonly #background = new Set<Promise<void>>();
+
+  constructor(options: CommitsOptions) {
+    this.#options = options;
+    this.queue = new Batcher<Commit, CommitResult>({
+      clock: options.clock,
+      batchSizeMax,
+      flushDelayMsMax: options.flushDelayMsMax,
+      // Bounded before Redis is asked: by the callers that wait, or by the journal's limit (flush.ts).
+      depthMax: Number.POSITIVE_INFINITY,
+      flushesMax: transactionsMax,
+      flush: (batch) => this.#commit(batch),
+      overloaded: 'failed',
+      failed: () => 'failed',
+    });
+  }
+
+  /** Takes a granted hold; `waiting` gets its answer after the commit, null when it has been acknowledged already. */
+  submit(hold: Hold, waiting: PendingHold | null): void {
+    const { performanceId } = hold;
+    if (waiting === null) {
+      const uncommitted = this.#uncommitted.get(performanceId);
+      if (uncommitted === undefined) this.#uncommitted.set(performanceId, { count: 1, whenNone: [] });
+      else uncommitted.count++;
+    }
+    this.queue.submit({ hold, waiting, conflicts: 0 }, Number.POSITIVE_INFINITY, (result) => {
+      if (waiting === null) this.#noteCommitted(performanceId);
+      else if (result === 'failed') waiting.settle(mysqlUnavailable);
+    });
+  }
+
+  /** Resolves when MySQL has every acknowledged hold of a performance; a cold one gets no new ones meanwhile. */
+  committed(performanceId: number): Promise<void> {
+    const uncommitted = this.#uncommitted.get(performanceId);
+    if (uncommitted === undefined) return Promise.resolve();
+    return new Promise((resolve) => {
+      uncommitted.whenNone.push(resolve);
+    });
+  }
+
+  /** Resolves when MySQL has every hold and Redis was told. */
+  async drained(): Promise<void> {
+    await this.queue.drained();
+    await Promise.all(this.#background);
+  }
+
+  #noteCommitted(performanceId: number): void {
+    const uncommitted = this.#uncommitted.get(performanceId);
+    if (uncommitted === undefined || --uncommitted.count > 0) return;
+    this.#uncommitted.delete(performanceId);
+    for (const resolve of uncommitted.whenNone) resolve();
+  }
+
+  async #commit(batch: readonly PendingCommit[]): Promise<void> {
+    const results = await this.#persist(batch);
+    const stored: Hold[] = [];
+    const conflicting: PendingCommit[] = [];
+    const gone: PendingCommit[] = [];
+    for (let i = 0; i < batch.length; i++) {
+      const pending = batch[i]!;
+      if (results[i] === 'conflict') conflicting.push(pending);
+      else if (results[i] === 'over') gone.push(pending);
+      else {
+        const { hold, waiting } = pending.item;
+        stored.push(hold);
+        waiting?.settle({ kind: 'held', hold });
+        pending.settle('done');
+      }
+    }
+    if (stored.length > 0) this.#inBackground(this.#forget(stored));
+    if (conflicting.length > 0) this.#inBackground(this.#onConflicts(conflicting));
+    if (gone.length > 0) this.#inBackground(this.#takeBack(gone, (waiting) => void waiting.settle(over)));
+  }
+
+  /**
+   * Rejects when the outcome is unknown and the callers still wait: they are told, the journal keeps the holds.
+   * Acknowledged ones are tried until MySQL is back, in place, so that their order stays.
+   */
+  async #persist(batch: readonly PendingCommit[]): Promise<readonly PersistResult[]> {
+    const holds = batch.map((pending) => pending.item.hold);
+    for (;;) {
+      try {
+        const results = await this.#options.ledger.persistHolds(holds);
+        if (results.length !== holds.length) throw new Error('the ledger answered short');
+        return results;
+      } catch (thrown) {
+        this.counters.failures++;
+        this.#options.log.error('commit failed; the journal keeps its holds', {
+          holds: holds.length,
+          error: messageOf(thrown),
+        });
+        if (batch.some((pending) => pending.item.waiting !== null)) throw thrown;
+        await sleep(this.#options.clock, retryDelayMs);
+      }
+    }
+  }
+
+  /** The answer does not wait for this; an entry that stays is found stored by the recovery and removed then. */
+  async #forget(holds: readonly Hold[]): Promise<void> {
+    try {
+      await this.#options.store.forget(holds);
+    } catch (thrown) {
+      this.#options.log.error('journal entries stay behind', { holds: holds.length, error: messageOf(thrown) });
+    }
+  }
+
+  /**
+   * MySQL is ahead of Redis: Redis has lost writes. A waiting request is decided again on what MySQL has; an acknowledged
+   * hold is tried again behind the others first.
+   */
+  async #onConflicts(conflicting: readonly PendingCommit[]): Promise<void> {
+    this.counters.conflicts += conflicting.length;
+    const again = conflicting.filter(
+      ({ item }) => item.waiting === null && ++item.conflicts < acknowledgedConflictsMax,
+    );
+    const refusedOnes = conflicting.filter((pending) => !again.includes(pending));
+    for (const { item } of refusedOnes) {
+      if (item.waiting !== null) continue;
+      this.counters.acknowledgedLost++;
+      this.#options.log.error('MySQL refused an acknowledged hold', { reservationId: item.hold.reservationId });
+    }
+    const requeued: PendingHold[] = [];
+    await this.#takeBack(refusedOnes, (waiting) => void requeued.push(waiting));
+    this.#options.requeue(requeued);
+    if (again.length > 0) {
+      await sleep(this.#options.clock, retryDelayMs);
+      this.queue.requeue(again);
+    }
+  }
+
+  /** Frees in Redis what MySQL does not have, has it loaded again, and hands on those who wait. */
+  async #takeBack(commits: readonly PendingCommit[], then: (waiting: PendingHold) => void): Promise<void> {
+    const commitsOf = new Map<number, PendingCommit[]>();
+    for (const pending of commits) {
+      const { performanceId } = pending.item.hold;
+      const list = commitsOf.get(performanceId);
+      if (list === undefined) commitsOf.set(performanceId, [pending]);
+      else list.push(pending);
+    }
+    for (const [performanceId, list] of commitsOf) {
+      const holds = list.map((pending) => pending.item.hold);
+      try {
+        await this.#options.store.cool(
+          performanceId,
+          holds.map((hold) => hold.reservationId),
+        );
+        await this.#options.store.forget(holds);
+        for (const { item } of list) if (item.waiting !== null) then(item.waiting);
+      } catch (thrown) {
+        this.#options.log.error('refused holds could not be taken back', { performanceId, error: messageOf(thrown) });
+        for (const { item } of list) item.waiting?.settle(redisUnavailable);
+      }
+    }
+    for (const pending of commits) pending.settle('done');
+  }
+
+  #inBackground(work: Promise<void>): void {
+    this.#background.add(work);
+    void work.finally(() => this.#background.delete(work));
+  }
+}
