@@ -56,7 +56,7 @@ export async function startApp(config: AppConfig, log: Log, isPortShared = false
     flush.noteRemaining(performanceId, remaining),
   );
   const ledger = new MysqlLedger(database);
-  const warmer = new Warmer(connection, database);
+  const warmer = new Warmer(connection, database, (performanceId) => flush.commits.settled(performanceId));
   const catalog = new Catalog(connection, database, warmer);
   const flush: HoldFlush = new HoldFlush({
     clock,

@@ -58,7 +58,7 @@ export class Commits {
   readonly counters: CommitCounters = { conflicts: 0, failures: 0, acknowledgedLost: 0 };
   readonly queue: Batcher<Commit, CommitResult>;
   readonly #options: CommitsOptions;
-  /** Acknowledged holds of a performance that MySQL does not have yet, and who waits for that to end. */
+  /** Granted holds of a performance that MySQL has not settled yet, and who waits for that to end. */
   readonly #uncommitted = new Map<number, { count: number; readonly whenNone: (() => void)[] }>();
   readonly #background = new Set<Promise<void>>();
 
@@ -80,19 +80,17 @@ export class Commits {
   /** Takes a granted hold; `waiting` gets its answer after the commit, null when it has been acknowledged already. */
   submit(hold: Hold, waiting: PendingHold | null): void {
     const { performanceId } = hold;
-    if (waiting === null) {
-      const uncommitted = this.#uncommitted.get(performanceId);
-      if (uncommitted === undefined) this.#uncommitted.set(performanceId, { count: 1, whenNone: [] });
-      else uncommitted.count++;
-    }
+    const uncommitted = this.#uncommitted.get(performanceId);
+    if (uncommitted === undefined) this.#uncommitted.set(performanceId, { count: 1, whenNone: [] });
+    else uncommitted.count++;
     this.queue.submit({ hold, waiting, conflicts: 0 }, Number.POSITIVE_INFINITY, (result) => {
-      if (waiting === null) this.#noteCommitted(performanceId);
-      else if (result === 'failed') waiting.settle(mysqlUnavailable);
+      if (result === 'failed') waiting?.settle(mysqlUnavailable);
+      this.#noteSettled(performanceId);
     });
   }
 
-  /** Resolves when MySQL has every acknowledged hold of a performance; a cold one gets no new ones meanwhile. */
-  committed(performanceId: number): Promise<void> {
+  /** Resolves when no granted hold of a performance is on its way any more; a cold one gets no new ones meanwhile. */
+  settled(performanceId: number): Promise<void> {
     const uncommitted = this.#uncommitted.get(performanceId);
     if (uncommitted === undefined) return Promise.resolve();
     return new Promise((resolve) => {
@@ -106,7 +104,7 @@ export class Commits {
     await Promise.all(this.#background);
   }
 
-  #noteCommitted(performanceId: number): void {
+  #noteSettled(performanceId: number): void {
     const uncommitted = this.#uncommitted.get(performanceId);
     if (uncommitted === undefined || --uncommitted.count > 0) return;
     this.#uncommitted.delete(performanceId);

@@ -175,8 +175,6 @@ export class HoldFlush {
   async #load(performanceId: number): Promise<void> {
     let outcome: HoldOutcome | null = null;
     try {
-      // What this process has promised (`held`) and not committed yet must be in MySQL before MySQL is read.
-      await this.commits.committed(performanceId);
       if ((await this.#options.warm(performanceId)) === 'not_found') outcome = performanceNotFound;
     } catch (thrown) {
       this.#options.log.error('cold performance could not be loaded', { performanceId, error: messageOf(thrown) });

@@ -3,7 +3,7 @@
  * processes by Redlock, checked again once the lock is won. A lost lock does no harm: warm.lua puts a load in place only
  * while the performance is cold, and the versions of MySQL refuse what an old load would allow.
  */
-import { ExecutionError, Redlock, ResourceLockedError } from '@sesamecare-oss/redlock';
+import { ExecutionError, type Lock, Redlock, ResourceLockedError } from '@sesamecare-oss/redlock';
 import { messageOf, StoreUnavailable } from '../lib/errors.ts';
 import type { RedisConnection } from '../lua/connection.ts';
 import { performanceKeys } from '../lua/keys.ts';
@@ -31,13 +31,19 @@ export class Warmer {
   readonly counters: WarmCounters = { loads: 0, voidLoads: 0, lockFailures: 0 };
   readonly #connection: RedisConnection;
   readonly #database: Database;
+  readonly #settled: (performanceId: number) => Promise<void>;
   readonly #redlock: Redlock;
   readonly #underWay = new Map<number, Promise<WarmResult>>();
   readonly #unknownUntilMs = new Map<number, number>();
 
-  constructor(connection: RedisConnection, database: Database) {
+  /**
+   * `settled` resolves when MySQL has every hold this process was granted for a performance and has not committed yet:
+   * what was promised must be read with the rest.
+   */
+  constructor(connection: RedisConnection, database: Database, settled: (performanceId: number) => Promise<void>) {
     this.#connection = connection;
     this.#database = database;
+    this.#settled = settled;
     this.#redlock = new Redlock([connection.client], {
       retryCount: lockRetryMax,
       retryDelay: lockRetryDelayMs,
@@ -70,12 +76,22 @@ export class Warmer {
 
   async #load(performanceId: number): Promise<WarmResult> {
     if (await isWarm(this.#connection, performanceId)) return 'already';
-    const { lock } = performanceKeys(performanceId);
+    const { lock: resource } = performanceKeys(performanceId);
+    const lock = await this.#acquire(resource);
     try {
-      return await this.#redlock.using([lock], lockDurationMs, () => this.#loadLocked(performanceId));
+      return await this.#loadLocked(performanceId);
+    } finally {
+      // A lock that is gone (its time is over, Redis was emptied) needs no release, and no hundred tries of one.
+      await this.#redlock.release(lock, { retryCount: 0 }).catch(() => this.counters.lockFailures++);
+    }
+  }
+
+  async #acquire(resource: string): Promise<Lock> {
+    try {
+      return await this.#redlock.acquire([resource], lockDurationMs);
     } catch (thrown) {
       if (thrown instanceof ExecutionError || thrown instanceof ResourceLockedError) {
-        throw new StoreUnavailable('redis', `no lock on ${lock}: ${messageOf(thrown)}`);
+        throw new StoreUnavailable('redis', `no lock on ${resource}: ${messageOf(thrown)}`);
       }
       throw thrown;
     }
@@ -84,6 +100,7 @@ export class Warmer {
   async #loadLocked(performanceId: number): Promise<WarmResult> {
     for (let attempt = 1; attempt <= loadAttemptsMax; attempt++) {
       if (await isWarm(this.#connection, performanceId)) return 'already';
+      await this.#settled(performanceId);
       const start = await startLoad(this.#connection, performanceId);
       this.counters.loads++;
       const snapshot = await readSnapshot(this.#database, performanceId);

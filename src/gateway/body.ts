@@ -33,6 +33,20 @@ export function parseBody(body: Buffer, mediaType: 'json' | 'msgpack'): unknown 
   }
 }
 
+const depthMax = 32;
+
+/**
+ * True for what JSON can say, at most 32 deep: msgpack also brings big integers, dates, maps and circles, and what goes
+ * through a value by recursion (the fingerprint of an Idempotency-Key) must come to an end.
+ */
+export function isPlain(value: unknown, depth = 0): boolean {
+  if (typeof value !== 'object' || value === null) return typeof value !== 'bigint' && value !== undefined;
+  if (depth >= depthMax) return false;
+  if (Array.isArray(value)) return value.every((item) => isPlain(item, depth + 1));
+  if (Object.getPrototypeOf(value) !== Object.prototype) return false;
+  return Object.values(value).every((item) => isPlain(item, depth + 1));
+}
+
 /** A refusal for one field. */
 export function invalid(path: string, message: string): Refusal {
   return { code: Code.validationFailed, detail: `${path || 'body'}: ${message}`, errors: [{ path, message }] };

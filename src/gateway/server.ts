@@ -15,7 +15,7 @@ import type { Refusal } from '../domain/reservation.ts';
 import type { Clock } from '../lib/clock.ts';
 import { messageOf, StoreUnavailable } from '../lib/errors.ts';
 import type { Authenticate, Identity } from './auth.ts';
-import { bodyBytesMax, invalid, type MediaType, mediaTypeOf, parseBody, schemaErrors } from './body.ts';
+import { bodyBytesMax, invalid, isPlain, type MediaType, mediaTypeOf, parseBody, schemaErrors } from './body.ts';
 import { fingerprintOf, type Idempotency, isIdempotencyKey } from './idempotency.ts';
 import type { RateLimit } from './rate-limit.ts';
 import { type Answer, Exchange, problem } from './reply.ts';
@@ -64,6 +64,9 @@ const unreadable: Readonly<Record<'json' | 'msgpack', Answer>> = {
   json: problem(invalid('', 'is not JSON')),
   msgpack: problem(invalid('', 'is not msgpack')),
 };
+const notPlain = problem(
+  invalid('', 'must be made of objects, arrays, texts, numbers, booleans and nulls, 32 deep at most'),
+);
 const badKey = problem(invalid('Idempotency-Key', 'must be 1 to 64 visible ASCII characters'));
 const notFound = problem({ code: Code.notFound, detail: 'No such path.' });
 const stopping = problem({ code: Code.unavailable, detail: 'This gateway is stopping; try again.' });
@@ -201,6 +204,9 @@ export class Server {
     if (body === null) return this.#answer(index, exchange, tooLarge);
     const value = parseBody(body, mediaType);
     if (value === undefined) return this.#answer(index, exchange, unreadable[mediaType]);
+    if ((mediaType === 'msgpack' || opened.idempotencyKey !== '') && !isPlain(value)) {
+      return this.#answer(index, exchange, notPlain);
+    }
     const { validator } = route.body!;
     if (!validator.Check(value)) return this.#answer(index, exchange, problem(schemaErrors(validator, value)));
     this.#run(opened, value);

@@ -136,8 +136,16 @@ export async function finishLoad(
       revision: 0,
     };
     const reply = await connection.runOne(
-      warmCall(keys, loaded, start.voidBefore, Object.entries(meta).flat().map(String)),
+      warmCall(
+        keys,
+        loaded,
+        start.voidBefore,
+        writes.map(([, fields]) => fields.length > 0),
+        Object.entries(meta).flat().map(String),
+      ),
     );
+    // Again: Redis may have been emptied since the first time, and the recovery looks at the journals named here only.
+    if (reply === 0) await connection.client.sadd(warmPerformancesKey, start.performanceId);
     return reply === 0 ? 'warmed' : reply === 1 ? 'already' : 'void';
   } catch (thrown) {
     throw thrown instanceof StoreUnavailable ? thrown : new StoreUnavailable('redis', thrown);

@@ -50,7 +50,7 @@ const calls: readonly scripts.ScriptCall[] = [
   scripts.releaseCall(keys, Buffer.alloc(0)),
   scripts.coolCall(keys, ['id']),
   scripts.forgetCall(keys, ['1-1']),
-  scripts.warmCall(keys, loadedKeys, '', ['kind', 'seated']),
+  scripts.warmCall(keys, loadedKeys, '', [true, false, false, false], ['kind', 'seated']),
   scripts.leaseCall('lease', 'owner', 1),
   scripts.leaseEndCall('lease', 'owner'),
 ];

@@ -70,17 +70,19 @@ export function forgetCall(keys: PerformanceKeys, entryIds: readonly string[]): 
   return { script: forgetScript, keys: [keys.meta, keys.journal, keys.void], args: entryIds };
 }
 
-/** warm.lua: `loaded` are the keys the load has written, `voidBefore` what `void` held before it, `meta` field, value, ... */
+/** warm.lua: `loaded` are the keys the load has written, `isLoaded` where there was anything to write,
+ * `voidBefore` what `void` held before it, `meta` field, value, ... */
 export function warmCall(
   keys: PerformanceKeys,
   loaded: readonly string[],
   voidBefore: string,
+  isLoaded: readonly boolean[],
   meta: readonly string[],
 ): ScriptCall {
   return {
     script: warmScript,
     keys: [keys.meta, keys.seats, keys.reservations, keys.users, keys.expiry, keys.journal, keys.void, ...loaded],
-    args: [voidBefore, ...meta],
+    args: [voidBefore, isLoaded.map(Number).join(''), ...meta],
   };
 }
 

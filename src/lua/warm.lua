@@ -5,9 +5,10 @@
 -- KEYS[7] void          string: set by a release that met the cold performance
 -- KEYS[8..11]           loaded seats, reservations, users, expiry; absent where nothing was loaded
 -- ARGV[1] void          what KEYS[7] held before the load began; '' for nothing
--- ARGV[2..]             fields and values of meta
+-- ARGV[2] loaded        for KEYS[8..11] in order, 1 where something was loaded, 0 where not: '1100'
+-- ARGV[3..]             fields and values of meta
 --
--- Returns 0 warmed, 1 it was warm already, 2 the load is void: something changed in MySQL meanwhile, load again.
+-- Returns 0 warmed, 1 it was warm already, 2 the load is void: MySQL has changed or Redis has forgotten it, load again.
 
 local metaKey, seatsKey, reservationsKey, usersKey, expiryKey, journalKey, voidKey = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7]
 
@@ -15,7 +16,12 @@ if redis.call('EXISTS', metaKey) == 1 then
   redis.call('UNLINK', KEYS[8], KEYS[9], KEYS[10], KEYS[11])
   return 1
 end
-if (redis.call('GET', voidKey) or '') ~= ARGV[1] then
+local isWhole = (redis.call('GET', voidKey) or '') == ARGV[1]
+for i = 8, 11 do
+  -- Redis may have forgotten what was loaded: a missing hash must not pass for an empty one.
+  isWhole = isWhole and tostring(redis.call('EXISTS', KEYS[i])) == string.sub(ARGV[2], i - 7, i - 7)
+end
+if not isWhole then
   redis.call('UNLINK', KEYS[8], KEYS[9], KEYS[10], KEYS[11])
   return 2
 end
@@ -27,7 +33,7 @@ for i = 2, 5 do
     redis.call('PERSIST', KEYS[i])
   end
 end
-redis.call('HSET', metaKey, unpack(ARGV, 2))
+redis.call('HSET', metaKey, unpack(ARGV, 3))
 
 -- @include give-back
 
