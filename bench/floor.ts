@@ -19,9 +19,9 @@ import { type Generator, hasWrk, type LoadResult, load } from './load/wrk.ts';
 export const help = `npm run bench -- floor [options]
   --seconds N       seconds a measurement            (3)
   --rounds N        rounds, the middle one counts    (3)
-  --connections N   keep-alive connections           (500)
-  --users N         users, each with a token         (50000)
-  --seats N         seats a performance              (50000)
+  --connections N   keep-alive connections           (1000)
+  --users N         users, each with a token         (40000)
+  --seats N         seats a performance              (40000)
   --generator NAME  wrk or autocannon                (wrk where it is installed)
   --json            the result as JSON on stdout
   --help`;
@@ -252,9 +252,9 @@ export async function main(args: readonly string[]): Promise<number> {
     options: {
       seconds: { type: 'string', default: '3' },
       rounds: { type: 'string', default: '3' },
-      connections: { type: 'string', default: '500' },
-      users: { type: 'string', default: '50000' },
-      seats: { type: 'string', default: '50000' },
+      connections: { type: 'string', default: '1000' },
+      users: { type: 'string', default: '40000' },
+      seats: { type: 'string', default: '40000' },
       generator: { type: 'string' },
       json: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
