@@ -19,10 +19,13 @@ if (major < 20) {
 }
 
 if (modifiedAtMs('node_modules/.package-lock.json') < modifiedAtMs('package-lock.json')) {
-  console.log('fastpass: installing npm packages (npm ci), half a minute the first time ...');
-  const npm = spawnSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: root, stdio: 'inherit' });
+  console.log('fastpass: installing npm packages, half a minute the first time ...');
+  // The versions of the lock file, which stays as it is. Not `npm ci`: that refuses a lock file without the optional
+  // packages of every other platform, and not every registry offers all of them.
+  const install = ['install', '--no-save', '--no-audit', '--no-fund', '--loglevel=error'];
+  const npm = spawnSync('npm', install, { cwd: root, stdio: 'inherit' });
   if (npm.status !== 0) {
-    console.error('fastpass: npm ci failed; its message is above.');
+    console.error('fastpass: npm install failed; its message is above.');
     process.exit(npm.status ?? 1);
   }
 }
