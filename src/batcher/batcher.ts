@@ -27,6 +27,9 @@ export interface BatcherOptions<Item, Result> {
   readonly failed: (thrown: unknown) => Result;
 }
 
+/** Gets the answer of an item, and the item: one function may serve all. */
+type OnSettled<Item, Result> = (result: Result, item: Item) => void;
+
 /** One item on its way, with the one answer it will get. */
 export class Pending<Item, Result> {
   readonly item: Item;
@@ -35,14 +38,14 @@ export class Pending<Item, Result> {
   readonly submittedAtMs: number;
   /** Set by the caller when it no longer waits: the item is dropped if it has not been handed over yet. */
   abandoned = false;
-  #onSettled: ((result: Result) => void) | null;
+  #onSettled: OnSettled<Item, Result> | null;
   #onGone: () => void;
 
   constructor(
     item: Item,
     submittedAtMs: number,
     deadlineAtMs: number,
-    onSettled: (result: Result) => void,
+    onSettled: OnSettled<Item, Result>,
     onGone: () => void,
   ) {
     this.item = item;
@@ -62,7 +65,7 @@ export class Pending<Item, Result> {
     if (onSettled === null) return false;
     this.#onSettled = null;
     this.#onGone();
-    onSettled(result);
+    onSettled(result, this.item);
     return true;
   }
 }
@@ -112,7 +115,7 @@ export class Batcher<Item, Result> {
   }
 
   /** Takes an item in, or settles it with `overloaded` before this returns. */
-  submit(item: Item, deadlineAtMs: number, onSettled: (result: Result) => void): Pending<Item, Result> {
+  submit(item: Item, deadlineAtMs: number, onSettled: OnSettled<Item, Result>): Pending<Item, Result> {
     const pending = new Pending(item, this.#options.clock.nowMs(), deadlineAtMs, onSettled, this.#leave);
     this.#depth++;
     if (this.#depth > this.#options.depthMax) {

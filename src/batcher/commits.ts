@@ -61,6 +61,10 @@ export class Commits {
   /** Granted holds of a performance that MySQL has not settled yet, and who waits for that to end. */
   readonly #uncommitted = new Map<number, { count: number; readonly whenNone: (() => void)[] }>();
   readonly #background = new Set<Promise<void>>();
+  readonly #onSettled = (result: CommitResult, { hold, waiting }: Commit): void => {
+    if (result === 'failed') waiting?.settle(mysqlUnavailable);
+    this.#noteSettled(hold.performanceId);
+  };
 
   constructor(options: CommitsOptions) {
     this.#options = options;
@@ -83,10 +87,7 @@ export class Commits {
     const uncommitted = this.#uncommitted.get(performanceId);
     if (uncommitted === undefined) this.#uncommitted.set(performanceId, { count: 1, whenNone: [] });
     else uncommitted.count++;
-    this.queue.submit({ hold, waiting, conflicts: 0 }, Number.POSITIVE_INFINITY, (result) => {
-      if (result === 'failed') waiting?.settle(mysqlUnavailable);
-      this.#noteSettled(performanceId);
-    });
+    this.queue.submit({ hold, waiting, conflicts: 0 }, Number.POSITIVE_INFINITY, this.#onSettled);
   }
 
   /** Resolves when no granted hold of a performance is on its way any more; a cold one gets no new ones meanwhile. */

@@ -66,8 +66,8 @@ export class Exchange {
   readonly #wantsMsgpack: boolean;
   readonly #isHead: boolean;
   #isOver = false;
-  /** Called when the client goes before it has its answer. */
-  onAbandoned: (() => void) | null = null;
+  /** What waits for the answer: told when the client goes before it has it. */
+  pending: { abandoned: boolean } | null = null;
   /** Set to end the connection with the answer. */
   closesConnection = false;
 
@@ -77,7 +77,7 @@ export class Exchange {
     this.#isHead = isHead;
     response.onAborted(() => {
       this.#isOver = true;
-      this.onAbandoned?.();
+      if (this.pending !== null) this.pending.abandoned = true;
     });
   }
 

@@ -2,7 +2,7 @@
 import type { HoldFlush } from '../batcher/flush.ts';
 import { Code } from '../domain/codes.ts';
 import { isReservationId, uuidTimeMs } from '../domain/ids.ts';
-import type { Hold, HoldOutcome, Reservation } from '../domain/reservation.ts';
+import type { Hold, Reservation } from '../domain/reservation.ts';
 import type { HoldStore } from '../domain/stores.ts';
 import { type Clock, sleep } from '../lib/clock.ts';
 import { messageOf } from '../lib/errors.ts';
@@ -87,39 +87,31 @@ const noSeats: readonly number[] = [];
 export function reservationRoutes(options: ReservationRoutesOptions): Route[] {
   const { clock, flush, store, database, ack, requestDeadlineMs, log } = options;
 
-  function hold(call: Call): Answer | Promise<Answer> {
+  function submit(call: Call, onAnswer: (answer: Answer) => void): void {
     const body = call.body as HoldBody;
     const fault = faultOf(body);
-    if (fault !== null) return fault;
-    return call.isRepeat ? holdAgain(call, body) : submit(call, body);
-  }
-
-  function submit(call: Call, body: HoldBody): Promise<Answer> {
-    return new Promise((resolve) => {
-      const request = {
-        reservationId: call.newId,
-        performanceId: body.performanceId,
-        userId: call.identity.userId,
-        seats: body.seats ?? noSeats,
-        partySize: body.partySize ?? 0,
-        isRepeat: call.isRepeat,
-      };
-      const onOutcome = (outcome: HoldOutcome): void => {
-        resolve(outcome.kind === 'held' ? heldAnswer(outcome.hold) : problem(outcome.refusal));
-      };
-      const pending = flush.submit(request, clock.nowMs() + requestDeadlineMs, onOutcome);
-      if (pending !== null) {
-        call.onAbandoned = () => {
-          pending.abandoned = true;
-        };
-      }
+    if (fault !== null) return onAnswer(fault);
+    const request = {
+      reservationId: call.newId,
+      performanceId: body.performanceId,
+      userId: call.identity.userId,
+      seats: body.seats ?? noSeats,
+      partySize: body.partySize ?? 0,
+      isRepeat: call.isRepeat,
+    };
+    call.pending = flush.submit(request, clock.nowMs() + requestDeadlineMs, (outcome) => {
+      onAnswer(outcome.kind === 'held' ? heldAnswer(outcome.hold) : problem(outcome.refusal));
     });
   }
 
+  function hold(call: Call): Promise<Answer> {
+    return call.isRepeat ? holdAgain(call) : new Promise((resolve) => submit(call, resolve));
+  }
+
   /** An earlier try ended without knowing its outcome. MySQL may know it by now; where not, Redis decides by the same id. */
-  async function holdAgain(call: Call, body: HoldBody): Promise<Answer> {
+  async function holdAgain(call: Call): Promise<Answer> {
     const reservation = await readReservation(database, call.newId);
-    if (reservation === null) return submit(call, body);
+    if (reservation === null) return new Promise((resolve) => submit(call, resolve));
     if (reservation.status === 'HELD') return heldAnswer(reservation);
     return problem({
       code: Code.reservationExpired,
@@ -196,6 +188,7 @@ export function reservationRoutes(options: ReservationRoutesOptions): Route[] {
         Code.overloaded,
       ],
       handle: hold,
+      submit,
     },
     {
       method: 'get',

@@ -72,16 +72,13 @@ const notFound = problem({ code: Code.notFound, detail: 'No such path.' });
 const stopping = problem({ code: Code.unavailable, detail: 'This gateway is stopping; try again.' });
 const storeDown = problem({ code: Code.unavailable, detail: 'A store does not answer; try again.' });
 
-/** A request that passed its headers; the body, when there is one, is read next. */
-interface Opened {
+/** A request that passed its headers; the body, when there is one, is read next. One object from headers to answer. */
+interface Opened extends Call {
   readonly route: Route;
   readonly index: number;
   readonly exchange: Exchange;
-  readonly identity: Identity;
-  readonly params: readonly (number | string)[];
-  readonly query: Readonly<Record<string, string>>;
-  readonly headers: readonly string[];
   readonly idempotencyKey: string;
+  body: unknown;
 }
 
 export class Server {
@@ -187,10 +184,22 @@ export class Server {
     }
     const idempotencyKey = route.isCreating === true ? request.getHeader('idempotency-key') : '';
     if (idempotencyKey !== '' && !isIdempotencyKey(idempotencyKey)) return this.#answer(index, exchange, badKey);
-    const headers = route.headers?.map((name) => request.getHeader(name)) ?? noHeaders;
-    const opened = { route, index, exchange, identity, params, query, headers, idempotencyKey };
+    const opened: Opened = {
+      route,
+      index,
+      exchange,
+      identity,
+      params,
+      query,
+      headers: route.headers?.map((name) => request.getHeader(name)) ?? noHeaders,
+      idempotencyKey,
+      body: undefined,
+      newId: route.isCreating === true ? newReservationId() : '',
+      isRepeat: false,
+      pending: null,
+    };
     if (route.body === undefined) {
-      this.#run(opened, undefined);
+      this.#run(opened);
       return;
     }
     const mediaType = mediaTypeOf(request.getHeader('content-type'));
@@ -209,23 +218,34 @@ export class Server {
     }
     const { validator } = route.body!;
     if (!validator.Check(value)) return this.#answer(index, exchange, problem(schemaErrors(validator, value)));
-    this.#run(opened, value);
+    opened.body = value;
+    this.#run(opened);
   }
 
-  #run(opened: Opened, body: unknown): void {
-    const { route, index, exchange, identity, params, query, headers, idempotencyKey } = opened;
-    const newId = route.isCreating === true ? newReservationId() : '';
-    const call: Call = { identity, params, query, body, headers, newId, isRepeat: false, onAbandoned: null };
-    let answer: Answer | Promise<Answer>;
+  #run(opened: Opened): void {
+    const { route, index, exchange } = opened;
     try {
-      answer = idempotencyKey === '' ? route.handle(call) : this.#runOnce(opened, call);
+      if (opened.idempotencyKey !== '') return this.#await(opened, this.#runOnce(opened));
+      if (route.submit !== undefined) return this.#submit(opened, route.submit);
+      const answer = route.handle(opened);
+      if (answer instanceof Promise) this.#await(opened, answer);
+      else this.#answer(index, exchange, answer);
     } catch (thrown) {
       this.#fail(index, exchange, thrown);
-      return;
     }
-    if (!(answer instanceof Promise)) return this.#answer(index, exchange, answer);
-    // Somebody may wait for the same key: a keyed request is not dropped with its client.
-    if (idempotencyKey === '') exchange.onAbandoned = call.onAbandoned;
+  }
+
+  #submit(opened: Opened, submit: NonNullable<Route['submit']>): void {
+    const { index, exchange } = opened;
+    this.#openCount++;
+    submit(opened, (answer) => {
+      this.#answer(index, exchange, answer);
+      this.#leave();
+    });
+    exchange.pending = opened.pending;
+  }
+
+  #await({ index, exchange }: Opened, answer: Promise<Answer>): void {
     this.#openCount++;
     answer.then(
       (settled) => {
@@ -239,11 +259,12 @@ export class Server {
     );
   }
 
-  #runOnce({ route, params, idempotencyKey }: Opened, call: Call): Promise<Answer> {
-    const fingerprint = fingerprintOf(`${route.method} ${route.path} ${params.join(' ')}`, call.body);
-    const { userId } = call.identity;
-    return this.#options.idempotency.run(userId, idempotencyKey, fingerprint, call.newId, async (newId) =>
-      route.handle({ ...call, newId, isRepeat: newId !== call.newId }),
+  /** A keyed request is not dropped with its client: somebody may wait for the same key. */
+  #runOnce(opened: Opened): Promise<Answer> {
+    const { route, params, idempotencyKey, body, newId, identity } = opened;
+    const fingerprint = fingerprintOf(`${route.method} ${route.path} ${params.join(' ')}`, body);
+    return this.#options.idempotency.run(identity.userId, idempotencyKey, fingerprint, newId, async (id) =>
+      route.handle({ ...opened, newId: id, isRepeat: id !== newId }),
     );
   }
 

@@ -56,6 +56,7 @@ export class RedisConnection {
   readonly client: Redis | Cluster;
   readonly #log: RedisLog;
   #wasReady = false;
+  #isClosing = false;
 
   constructor(urls: readonly string[], log: RedisLog) {
     this.client = createClient(urls);
@@ -66,7 +67,7 @@ export class RedisConnection {
     });
     // ioredis reports every failed attempt; one line a loss of the connection is enough for a person.
     this.client.on('close', () => {
-      if (this.#wasReady && this.isReady === false) this.#log.warn('redis connection closed');
+      if (this.#wasReady && !this.#isClosing) this.#log.warn('redis connection closed');
     });
     this.client.on('error', (thrown: unknown) => {
       if (!this.#wasReady) this.#log.warn('redis does not answer', { error: messageOf(thrown) });
@@ -88,6 +89,7 @@ export class RedisConnection {
 
   /** Closes after the replies under way. */
   async close(): Promise<void> {
+    this.#isClosing = true;
     try {
       await this.client.quit();
     } catch {
