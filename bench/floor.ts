@@ -18,7 +18,7 @@ import { type Generator, hasWrk, type LoadResult, load } from './load/wrk.ts';
 
 export const help = `npm run bench -- floor [options]
   --seconds N       seconds a measurement            (3)
-  --rounds N        rounds, the middle one counts    (3)
+  --rounds N        rounds, the middle one counts    (5)
   --connections N   keep-alive connections           (1000)
   --users N         users, each with a token         (40000)
   --seats N         seats a performance              (40000)
@@ -251,7 +251,7 @@ export async function main(args: readonly string[]): Promise<number> {
     args: [...args],
     options: {
       seconds: { type: 'string', default: '3' },
-      rounds: { type: 'string', default: '3' },
+      rounds: { type: 'string', default: '5' },
       connections: { type: 'string', default: '1000' },
       users: { type: 'string', default: '40000' },
       seats: { type: 'string', default: '40000' },

@@ -29,8 +29,8 @@ export interface HoldFlushOptions {
 
 // Pipelines on one connection are answered in order, so more under way only fill the socket.
 const pipelinesMax = 8;
-/** `held`: holds that MySQL may lag behind before new ones are refused. */
-const commitDepthMax = 100_000;
+/** `held`: holds that MySQL may lag behind before new ones are refused; 0.5 KiB of memory each. */
+const commitDepthMax = 200_000;
 const performancesKnownMax = 10_000;
 /** How often the requests that wait for a load are looked through for those past their deadline. */
 const coldSweepIntervalMs = 50;
