@@ -1,7 +1,7 @@
 /** A gateway as a process of its own on a free port, for a bench. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
+import { freePort } from '../../src/embedded/supervise.ts';
 import type { Stoppable } from './stage.ts';
 
 export interface GatewayOptions {
@@ -105,19 +105,4 @@ async function stopChild(child: ChildProcess, exited: Promise<void>): Promise<vo
   const limit = setTimeout(() => child.kill('SIGKILL'), stopTimeoutMs);
   await exited;
   clearTimeout(limit);
-}
-
-/** A port on 127.0.0.1 nobody listens on at this moment: workers cannot share one that the kernel chooses. */
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => {
-        if (address === null || typeof address === 'string') reject(new Error('no free port on 127.0.0.1'));
-        else resolve(address.port);
-      });
-    });
-  });
 }

@@ -98,8 +98,8 @@ ${readTail(plan.logFile)}`);
   };
 }
 
-/** A port on 127.0.0.1 nobody listens on at this moment. */
-function freePort(): Promise<number> {
+/** A port on 127.0.0.1 nobody listens on at this moment. Rejects when there is none. */
+export function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer();
     server.once('error', reject);

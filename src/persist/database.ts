@@ -14,10 +14,15 @@ const waitingMax = 2000;
 const connectTimeoutMs = 2000;
 /** No statement of the running system takes longer; a stalled server is known after this. */
 const statementTimeoutMs = 3000;
-const lockWaitSeconds = 1;
 const probeIntervalMs = 250;
 const transactionAttemptsMax = 5;
 const retryDelayMs = 5;
+
+const sessionSettings = [
+  // A lock is waited for less long than a statement: a busy row must not look like a server that is down.
+  "SET time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', innodb_lock_wait_timeout = 1",
+  'SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED',
+];
 
 /** The transaction lost against another one and left nothing behind: run it again. */
 const retryableCodes = new Set(['ER_LOCK_DEADLOCK', 'ER_LOCK_WAIT_TIMEOUT', 'ER_CHECKREAD']);
@@ -103,12 +108,13 @@ export class Database implements Statements {
         values.length === 0 ? sql : mysql.format(sql, values as SqlValue[], false, 'Z'),
     });
     this.#pool.on('connection', (connection) => {
-      // The session's own settings, sent before its first statement; a failure shows in that statement.
-      // A lock is waited for less long than a statement: a busy row must not look like a server that is down.
-      connection.query(
-        `SET time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', innodb_lock_wait_timeout = ${lockWaitSeconds}`,
-      );
-      connection.query('SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED');
+      // Sent before the connection's first statement. One that cannot have its settings is not used.
+      const onSet = (fault: unknown): void => {
+        if (fault === null) return;
+        this.#log.warn('a mysql session refused its settings', { error: messageOf(fault) });
+        connection.destroy();
+      };
+      for (const sql of sessionSettings) connection.query(sql, onSet);
     });
   }
 
