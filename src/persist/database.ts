@@ -107,10 +107,10 @@ export class Database implements Statements {
       queryFormat: (sql: string, values: Parameter[]) =>
         values.length === 0 ? sql : mysql.format(sql, values as SqlValue[], false, 'Z'),
     });
-    this.#pool.on('connection', (connection) => {
+    this.#pool.pool.on('connection', (connection) => {
       // Sent before the connection's first statement. One that cannot have its settings is not used.
       const onSet = (fault: unknown): void => {
-        if (fault === null) return;
+        if (fault === null || fault === undefined) return;
         this.#log.warn('a mysql session refused its settings', { error: messageOf(fault) });
         connection.destroy();
       };
