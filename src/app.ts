@@ -16,6 +16,7 @@ import type { Log } from './logger.ts';
 import { RedisConnection } from './lua/connection.ts';
 import { IdempotencyStore } from './lua/idempotency.ts';
 import { Lease } from './lua/lease.ts';
+import { Settlement } from './lua/settlement.ts';
 import { RedisHoldStore } from './lua/store.ts';
 import { Metrics } from './metrics.ts';
 import { Database } from './persist/database.ts';
@@ -56,7 +57,10 @@ export async function startApp(config: AppConfig, log: Log, isPortShared = false
     flush.noteRemaining(performanceId, remaining),
   );
   const ledger = new MysqlLedger(database);
-  const warmer = new Warmer(connection, database, (performanceId) => flush.commits.settled(performanceId));
+  const settled = (performanceId: number): Promise<void> => flush.commits.settled(performanceId);
+  const settlement = new Settlement({ connection, clock, settled, log });
+  await settlement.start();
+  const warmer = new Warmer(connection, database, (performanceId) => settlement.settleEverywhere(performanceId));
   const catalog = new Catalog(connection, database, warmer);
   const flush: HoldFlush = new HoldFlush({
     clock,
@@ -128,6 +132,7 @@ export async function startApp(config: AppConfig, log: Log, isPortShared = false
         log.warn('stopped with work left to the journal', { depth: flush.commits.queue.depth });
       await within(scheduler.stop(), closeTimeoutMs);
       server.close();
+      settlement.stop();
       await within(Promise.all([connection.close(), database.close()]), closeTimeoutMs);
       log.info('stopped');
     },

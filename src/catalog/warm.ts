@@ -31,19 +31,19 @@ export class Warmer {
   readonly counters: WarmCounters = { loads: 0, voidLoads: 0, lockFailures: 0 };
   readonly #connection: RedisConnection;
   readonly #database: Database;
-  readonly #settled: (performanceId: number) => Promise<void>;
+  readonly #settle: (performanceId: number) => Promise<void>;
   readonly #redlock: Redlock;
   readonly #underWay = new Map<number, Promise<WarmResult>>();
   readonly #unknownUntilMs = new Map<number, number>();
 
   /**
-   * `settled` resolves when MySQL has every hold this process was granted for a performance and has not committed yet:
-   * what was promised must be read with the rest.
+   * `settle` resolves when MySQL has every hold that any gateway was granted for a performance: what was promised must be
+   * read with the rest.
    */
-  constructor(connection: RedisConnection, database: Database, settled: (performanceId: number) => Promise<void>) {
+  constructor(connection: RedisConnection, database: Database, settle: (performanceId: number) => Promise<void>) {
     this.#connection = connection;
     this.#database = database;
-    this.#settled = settled;
+    this.#settle = settle;
     this.#redlock = new Redlock([connection.client], {
       retryCount: lockRetryMax,
       retryDelay: lockRetryDelayMs,
@@ -100,7 +100,7 @@ export class Warmer {
   async #loadLocked(performanceId: number): Promise<WarmResult> {
     for (let attempt = 1; attempt <= loadAttemptsMax; attempt++) {
       if (await isWarm(this.#connection, performanceId)) return 'already';
-      await this.#settled(performanceId);
+      await this.#settle(performanceId);
       const start = await startLoad(this.#connection, performanceId);
       this.counters.loads++;
       const snapshot = await readSnapshot(this.#database, performanceId);

@@ -54,11 +54,13 @@ function createClient(urls: readonly string[]): Redis | Cluster {
 /** One client for everything but blocking reads and subscriptions. */
 export class RedisConnection {
   readonly client: Redis | Cluster;
+  readonly #urls: readonly string[];
   readonly #log: RedisLog;
   #wasReady = false;
   #isClosing = false;
 
   constructor(urls: readonly string[], log: RedisLog) {
+    this.#urls = urls;
     this.client = createClient(urls);
     this.#log = log;
     this.client.on('ready', () => {
@@ -85,6 +87,11 @@ export class RedisConnection {
     } catch (thrown) {
       throw new StoreUnavailable('redis', thrown);
     }
+  }
+
+  /** A client of its own for subscriptions, not connected yet: a subscribed connection can do nothing else. */
+  createSubscriber(): Redis | Cluster {
+    return createClient(this.#urls);
   }
 
   /** Closes after the replies under way. */
