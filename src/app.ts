@@ -40,6 +40,9 @@ export interface App {
 const leaseDurationMs = 2500;
 const leaseIntervalMs = 500;
 const upcomingWarmedMax = 1000;
+/** For the gateway's reads, cancellations and loads; commits and jobs have their own. */
+const readConnectionsMax = 8;
+const commitConnectionsMax = 4;
 /** The stop as a whole stays under ten seconds. */
 const drainTimeoutMs = 3500;
 const closeTimeoutMs = 1000;
@@ -50,13 +53,14 @@ export async function startApp(config: AppConfig, log: Log, isPortShared = false
   const connection = new RedisConnection(config.redisUrls, log);
   const applied = await migrate(config.mysqlUrl);
   if (applied.length > 0) log.info('migrated', { applied });
-  const database = new Database(config.mysqlUrl, log);
+  const database = new Database(config.mysqlUrl, log, readConnectionsMax);
+  const commitDatabase = new Database(config.mysqlUrl, log, commitConnectionsMax);
   await connection.connect();
 
   const store = new RedisHoldStore(connection, log, (performanceId, remaining) =>
     flush.noteRemaining(performanceId, remaining),
   );
-  const ledger = new MysqlLedger(database);
+  const ledger = new MysqlLedger(commitDatabase);
   const settled = (performanceId: number): Promise<void> => flush.commits.settled(performanceId);
   const settlement = new Settlement({ connection, clock, settled, log });
   await settlement.start();
@@ -96,15 +100,14 @@ export async function startApp(config: AppConfig, log: Log, isPortShared = false
     }),
     ...catalogRoutes(catalog),
   ];
-  const readiness = async (): Promise<Record<string, string>> => ({
-    redis: await faultOf(() => connection.client.ping()),
-    mysql: await faultOf(async () => {
-      if (!(await isMigrated(database))) throw new Error('migrations are missing');
-    }),
-  });
+  const readiness = async (): Promise<string[]> => {
+    const isRedis = await isUsable('redis', () => connection.client.ping(), log);
+    const isMysql = await isUsable('mysql', () => isMigrated(database), log);
+    return [...(isRedis ? [] : ['redis']), ...(isMysql ? [] : ['mysql'])];
+  };
   const routes = [...apiRoutes, ...operationRoutes(readiness, metrics, apiRoutes)];
   metrics.countAnswersOf(routes);
-  addMetrics(metrics, flush, warmer, jobCounters, scheduler, connection, database);
+  addMetrics(metrics, flush, warmer, jobCounters, scheduler, connection, commitDatabase);
   const server = new Server({
     routes,
     authenticate: createAuthenticate(config.jwtSecret),
@@ -133,7 +136,7 @@ export async function startApp(config: AppConfig, log: Log, isPortShared = false
       await within(scheduler.stop(), closeTimeoutMs);
       server.close();
       settlement.stop();
-      await within(Promise.all([connection.close(), database.close()]), closeTimeoutMs);
+      await within(Promise.all([connection.close(), database.close(), commitDatabase.close()]), closeTimeoutMs);
       log.info('stopped');
     },
   };
@@ -148,13 +151,12 @@ async function warmUpcoming(catalog: Catalog, log: Log): Promise<void> {
   }
 }
 
-/** Empty when it works. */
-async function faultOf(check: () => Promise<unknown>): Promise<string> {
+async function isUsable(store: string, check: () => Promise<unknown>, log: Log): Promise<boolean> {
   try {
-    await check();
-    return '';
+    return (await check()) !== false;
   } catch (thrown) {
-    return messageOf(thrown);
+    log.debug('not ready', { store, error: messageOf(thrown) });
+    return false;
   }
 }
 

@@ -7,6 +7,7 @@ import { createLogger, type Log } from './logger.ts';
 export const workerArgument = '--worker';
 
 const restartDelayMs = 1000;
+const stopTimeoutMs = 9500;
 
 export interface Workers {
   stop(): Promise<void>;
@@ -24,7 +25,9 @@ export async function startWorkers(config: AppConfig, log: Log): Promise<Workers
         serialization: 'json',
       });
       children.add(child);
-      child.send(config);
+      // Both report a child that could not start or is gone again; its exit says what is to be said.
+      child.on('error', (thrown) => log.error('a gateway process could not be reached', { error: String(thrown) }));
+      child.send(config, () => {});
       child.once('message', () => resolve());
       child.once('exit', (code, signal) => {
         children.delete(child);
@@ -48,7 +51,11 @@ export async function startWorkers(config: AppConfig, log: Log): Promise<Workers
 function stopChild(child: ChildProcess): Promise<void> {
   return new Promise((resolve) => {
     if (child.exitCode !== null || child.signalCode !== null) return resolve();
-    child.once('exit', () => resolve());
+    const limit = setTimeout(() => child.kill('SIGKILL'), stopTimeoutMs);
+    child.once('exit', () => {
+      clearTimeout(limit);
+      resolve();
+    });
     child.kill('SIGTERM');
   });
 }

@@ -1,6 +1,6 @@
 /** What goes wrong during a sale, end to end: Redis forgets everything, gateways are killed or stopped, leaders die. */
 import type { Redis } from 'ioredis';
-import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, inject, it, onTestFinished } from 'vitest';
 import { silentLog } from '../src/logger.ts';
 import { RedisConnection } from '../src/lua/connection.ts';
 import { performanceKeys } from '../src/lua/keys.ts';
@@ -32,6 +32,7 @@ import {
   untilJournalsEmpty,
   whileLocked,
 } from './harness.ts';
+import { startTcpProxy } from './tcp-proxy.ts';
 
 const seed = Number(process.env['RUSH_SEED'] ?? 20_260_402);
 /** The promise: what a killed gateway leaves behind is recovered, its leadership taken over, in this time. */
@@ -179,6 +180,23 @@ describe.each(['persisted', 'held'])('with FASTPASS_ACK=%s', (ack) => {
 
   it('a seat that Redis forgot while MySQL lags behind is not sold again at another gateway', async () => {
     await forgetTheFirst((await start(settings)).url, (await start(settings)).url);
+  });
+
+  it('a cancellation that Redis did not hear of frees the seat once Redis is back', async () => {
+    const url = new URL(inject('redisUrl'));
+    const proxy = await startTcpProxy(url.hostname, Number(url.port));
+    onTestFinished(() => proxy.close());
+    url.port = String(proxy.port);
+    const gateway = await start({ ...settings, REDIS_URL: url.href });
+    const performanceId = await createPerformance(gateway.url, { seating: { kind: 'seated', seats: 1 } });
+    const held = await hold(gateway.url, newUserId(), { performanceId, seats: [1] });
+    const { userId, reservationId } = held.body;
+    proxy.cut();
+    expect((await call(gateway.url, 'DELETE', `/v1/reservations/${reservationId}`, { userId })).status).toBe(200);
+    proxy.restore();
+    await until('the seat can be held again', async () => {
+      return (await hold(gateway.url, newUserId(), { performanceId, seats: [1] })).status === 201;
+    });
   });
 
   it('a gateway killed in a rush loses no 201, and the next one goes on', async () => {

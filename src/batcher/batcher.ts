@@ -176,9 +176,7 @@ export class Batcher<Item, Result> {
   }
 
   #flushNow(): void {
-    this.#isTaking = true;
     const batch = this.#takeBatch();
-    this.#isTaking = false;
     if (this.waiting === 0 && this.#timer !== null) {
       this.#timer.cancel();
       this.#timer = null;
@@ -202,6 +200,15 @@ export class Batcher<Item, Result> {
   }
 
   #takeBatch(): Pending<Item, Result>[] {
+    this.#isTaking = true;
+    try {
+      return this.#takeOpen();
+    } finally {
+      this.#isTaking = false;
+    }
+  }
+
+  #takeOpen(): Pending<Item, Result>[] {
     const batch: Pending<Item, Result>[] = [];
     const nowMs = this.#options.clock.nowMs();
     while (this.#head < this.#waiting.length && batch.length < this.#options.batchSizeMax) {

@@ -6,7 +6,7 @@ import { Code } from '../domain/codes.ts';
 import type { Hold, HoldOutcome, HoldRequest } from '../domain/reservation.ts';
 import type { HoldStore, Ledger, PersistResult } from '../domain/stores.ts';
 import { type Clock, sleep } from '../lib/clock.ts';
-import { messageOf } from '../lib/errors.ts';
+import { messageOf, StoreUnavailable } from '../lib/errors.ts';
 import { Batcher, type Pending } from './batcher.ts';
 
 export type PendingHold = Pending<HoldRequest, HoldOutcome>;
@@ -36,6 +36,8 @@ const transactionsMax = 2;
 // 100 a transaction cost the gateway 3 us a hold more, 400 gained nothing.
 const batchSizeMax = 200;
 const retryDelayMs = 200;
+/** A shorter wait is not worth an object a hold. */
+const waitMsNoticed = 100;
 /** How often MySQL may refuse an acknowledged hold: the one before it may be on its way in another transaction. */
 const acknowledgedConflictsMax = 5;
 
@@ -138,22 +140,30 @@ export class Commits {
    * Acknowledged ones are tried until MySQL is back, in place, so that their order stays.
    */
   async #persist(batch: readonly PendingCommit[]): Promise<readonly PersistResult[]> {
-    const holds = batch.map((pending) => pending.item.hold);
-    for (;;) {
+    for (let attempt = 1; ; attempt++) {
       try {
+        const holds = batch.map((pending) => this.#withWhatIsLeft(pending));
         const results = await this.#options.ledger.persistHolds(holds);
-        if (results.length !== holds.length) throw new Error('the ledger answered short');
+        if (results.length !== holds.length) throw new StoreUnavailable('mysql', 'it answered short');
         return results;
       } catch (thrown) {
         this.counters.failures++;
-        this.#options.log.error('commit failed; the journal keeps its holds', {
-          holds: holds.length,
-          error: messageOf(thrown),
-        });
-        if (batch.some((pending) => pending.item.waiting !== null)) throw thrown;
+        if (attempt === 1) {
+          const fields = { holds: batch.length, error: messageOf(thrown) };
+          this.#options.log.error('commit failed; the journal keeps its holds', fields);
+        }
+        // What is no outage would fail again: the recovery takes it from the journal, apart from the others.
+        const isAway = thrown instanceof StoreUnavailable;
+        if (!isAway || batch.some((pending) => pending.item.waiting !== null)) throw thrown;
         await sleep(this.#options.clock, retryDelayMs);
       }
     }
+  }
+
+  /** A hold that waited here has less time left, or none: MySQL adds what is left to its own clock. */
+  #withWhatIsLeft({ item, submittedAtMs }: PendingCommit): Hold {
+    const waitedMs = Math.floor(this.#options.clock.nowMs() - submittedAtMs);
+    return waitedMs < waitMsNoticed ? item.hold : { ...item.hold, holdMs: item.hold.holdMs - waitedMs };
   }
 
   /** The answer does not wait for this; an entry that stays is found stored by the recovery and removed then. */

@@ -2,6 +2,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { ManualClock, settled } from '../../test/manual-clock.ts';
 import type { Hold, HoldOutcome, HoldRequest, Release } from '../domain/reservation.ts';
 import type { HoldDecision, HoldGroup, HoldStore, Ledger, PersistResult } from '../domain/stores.ts';
+import { StoreUnavailable } from '../lib/errors.ts';
 import { HoldFlush, type HoldFlushOptions } from './flush.ts';
 
 const flushDelayMsMax = 10;
@@ -208,7 +209,7 @@ describe('persisted: a hold', () => {
   it('is unavailable when the commit fails; its journal entry stays', async () => {
     const { calls, clock, ledger, flush, answers, submit } = makeFlush();
     ledger.persist = async () => {
-      throw new Error('no MySQL');
+      throw new StoreUnavailable('mysql', 'away');
     };
     submit(request('a'));
     await clock.advance(1000);
@@ -259,7 +260,7 @@ describe('held: a hold', () => {
     let isAway = true;
     ledger.available = false;
     ledger.persist = async (holds) => {
-      if (isAway) throw new Error('no MySQL');
+      if (isAway) throw new StoreUnavailable('mysql', 'away');
       return holds.map(() => 'persisted');
     };
     for (let i = 0; i < 5; i++) {
@@ -286,12 +287,29 @@ describe('held: a hold', () => {
     submit(request('second'));
     await clock.advance(2 * flushDelayMsMax);
     expect(calls.filter((call) => call.startsWith('persist'))).toEqual(['persist first', 'persist second']);
-    for (const commit of under) commit.reject(new Error('no MySQL'));
+    for (const commit of under) commit.reject(new StoreUnavailable('mysql', 'away'));
     await clock.advance(1000);
     // The second may supersede the first: MySQL refuses it, acknowledged as it is, when it comes before.
     const again = calls.filter((call) => call.startsWith('persist')).slice(2);
     expect(again.join(' ').replaceAll('persist ', '')).toBe('first second');
     expect(answers).toEqual(['first: held', 'second: held']);
+  });
+
+  it('that waited for MySQL is stored with what is left of it', async () => {
+    const { clock, ledger, submit } = makeFlush({ ack: 'held' });
+    const left: number[] = [];
+    let isAway = true;
+    ledger.persist = async (holds) => {
+      if (isAway) throw new StoreUnavailable('mysql', 'away');
+      left.push(...holds.map((hold) => hold.holdMs));
+      return holds.map(() => 'persisted');
+    };
+    submit(request('a'));
+    await clock.advance(600);
+    isAway = false;
+    await clock.advance(1000);
+    expect(left).toHaveLength(1);
+    expect(left[0]).toBeLessThanOrEqual(1000 - 600);
   });
 
   it('that MySQL refuses again and again is counted as lost and taken back', async () => {

@@ -22,6 +22,12 @@ export interface SeatMap {
 }
 
 const performancesCachedMax = 10_000;
+const unknownForMs = 1000;
+
+/** Monotonic milliseconds; `performance` means a sale here. */
+function performanceNow(): number {
+  return globalThis.performance.now();
+}
 
 export class Catalog {
   readonly #connection: RedisConnection;
@@ -29,6 +35,8 @@ export class Catalog {
   readonly #warmer: Warmer;
   /** A performance never changes after it was created: only how many are remembered is bounded. */
   readonly #performances = new Map<number, Performance>();
+  /** Ids that did not exist a moment ago: a burst for one costs one look-up. */
+  readonly #unknownUntilMs = new Map<number, number>();
 
   constructor(connection: RedisConnection, database: Database, warmer: Warmer) {
     this.#connection = connection;
@@ -49,6 +57,7 @@ export class Catalog {
     if ((await sql.readEvent(this.#database, plan.eventId)) === null) return null;
     const performanceId = await sql.insertPerformance(this.#database, plan);
     this.#warmer.noteCreated(performanceId);
+    this.#unknownUntilMs.delete(performanceId);
     await this.#warmIfPossible(performanceId);
     return this.readPerformance(performanceId);
   }
@@ -107,8 +116,12 @@ export class Catalog {
   async #performance(performanceId: number): Promise<Performance | null> {
     const cached = this.#performances.get(performanceId);
     if (cached !== undefined) return cached;
+    if ((this.#unknownUntilMs.get(performanceId) ?? 0) > performanceNow()) return null;
     const performance = await sql.readPerformance(this.#database, performanceId);
-    if (performance !== null) {
+    if (performance === null) {
+      if (this.#unknownUntilMs.size >= performancesCachedMax) this.#unknownUntilMs.clear();
+      this.#unknownUntilMs.set(performanceId, performanceNow() + unknownForMs);
+    } else {
       if (this.#performances.size >= performancesCachedMax) this.#performances.clear();
       this.#performances.set(performanceId, performance);
     }

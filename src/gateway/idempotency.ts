@@ -107,7 +107,14 @@ export class Idempotency {
       if (finished?.answer) return { answer: replayedFrom(finished.answer), remembered: Promise.resolve() };
       claim = { ...claim, resourceId: earlier.resourceId };
     }
-    const answer = await action(claim.resourceId);
+    let answer: Answer;
+    try {
+      answer = await action(claim.resourceId);
+    } catch (thrown) {
+      // Its outcome is unknown: a repeat need not wait for it.
+      await this.#store.remember(userId, key, { ...claim, isOpen: true }).catch(() => {});
+      throw thrown;
+    }
     return { answer, remembered: this.#remember(userId, key, claim, answer) };
   }
 

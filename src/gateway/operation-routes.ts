@@ -1,21 +1,19 @@
 /** The process itself: health, readiness, metrics, the OpenAPI document. No token is needed. */
+
+import { Code } from '../domain/codes.ts';
 import type { Metrics } from '../metrics.ts';
 import { openApiOf } from './openapi.ts';
-import type { Answer } from './reply.ts';
+import { type Answer, problem } from './reply.ts';
 import type { Route } from './route.ts';
 
-/** What a store says of itself when asked; an empty text is good. */
-export type Readiness = () => Promise<Readonly<Record<string, string>>>;
+/** The names of the stores that cannot be used now; what they say of it is for the log alone. */
+export type Readiness = () => Promise<readonly string[]>;
 
 export function operationRoutes(readiness: Readiness, metrics: Metrics, apiRoutes: readonly Route[]): Route[] {
   async function ready(): Promise<Answer> {
-    const faults = Object.entries(await readiness()).filter(([, fault]) => fault !== '');
-    if (faults.length === 0) return { status: 200, value: { status: 'ready' } };
-    return {
-      status: 503,
-      headers: [['retry-after', '1']],
-      value: { status: 'not ready', faults: Object.fromEntries(faults) },
-    };
+    const down = await readiness();
+    if (down.length === 0) return { status: 200, value: { status: 'ready' } };
+    return problem({ code: Code.unavailable, detail: `Not usable: ${down.join(', ')}.` });
   }
 
   async function scrape(): Promise<Answer> {

@@ -81,11 +81,6 @@ export class Exchange {
     });
   }
 
-  /** True once the answer is given or the client has gone. */
-  get isOver(): boolean {
-    return this.#isOver;
-  }
-
   /**
    * Collects the body, at most `bytesMax`; then `onBody` gets it, valid only during the call, or null when it was longer.
    */
@@ -111,7 +106,7 @@ export class Exchange {
 
   #write(answer: Answer): void {
     const response = this.#response;
-    response.writeStatus(statusLine(answer.status));
+    response.writeStatus(answer.code === undefined ? statusLine(answer.status) : codeTable[answer.code].statusLine);
     const { headers } = answer;
     if (headers !== undefined) {
       for (let i = 0; i < headers.length; i++) response.writeHeader(headers[i]![0], headers[i]![1]);

@@ -28,7 +28,8 @@ export interface ReservationRoutesOptions {
 const limitDefault = 20;
 /** `held`: an acknowledged reservation may be this far behind in MySQL before its absence is believed. */
 const lagMsMax = 2000;
-const lagPollMs = 20;
+/** Waits between the looks: five look-ups at most for an id that nobody has. */
+const lagPollsMs = [20, 80, 400, 1500];
 
 const notFound: Answer = problem({ code: Code.reservationNotFound, detail: 'No such reservation.' });
 
@@ -122,10 +123,10 @@ export function reservationRoutes(options: ReservationRoutesOptions): Route[] {
   /** The caller's own reservation, or null; `held`: waits for one that MySQL is about to have. */
   async function readOwn(identity: Identity, reservationId: string): Promise<Reservation | null> {
     const isAwaited = ack === 'held' && isReservationId(reservationId);
-    const untilMs = isAwaited ? clock.nowMs() + lagMsMax - Math.abs(Date.now() - uuidTimeMs(reservationId)) : 0;
+    const isFresh = isAwaited && Math.abs(Date.now() - uuidTimeMs(reservationId)) < lagMsMax;
     let reservation = await readReservation(database, reservationId);
-    while (reservation === null && clock.nowMs() < untilMs) {
-      await sleep(clock, lagPollMs);
+    for (let i = 0; reservation === null && isFresh && i < lagPollsMs.length; i++) {
+      await sleep(clock, lagPollsMs[i]!);
       reservation = await readReservation(database, reservationId);
     }
     if (reservation === null) return null;

@@ -238,11 +238,16 @@ export class Server {
   #submit(opened: Opened, submit: NonNullable<Route['submit']>): void {
     const { index, exchange } = opened;
     this.#openCount++;
-    submit(opened, (answer) => {
-      this.#answer(index, exchange, answer);
+    try {
+      submit(opened, (answer) => {
+        this.#answer(index, exchange, answer);
+        this.#leave();
+      });
+      exchange.pending = opened.pending;
+    } catch (thrown) {
+      this.#fail(index, exchange, thrown);
       this.#leave();
-    });
-    exchange.pending = opened.pending;
+    }
   }
 
   #await({ index, exchange }: Opened, answer: Promise<Answer>): void {

@@ -25,6 +25,8 @@ const commonOptions = {
   autoResendUnfulfilledCommands: false,
   maxRetriesPerRequest: 0,
   commandTimeout: commandTimeoutMs,
+  // A connection gone silent without an end is given up and made anew.
+  socketTimeout: 2 * commandTimeoutMs,
   connectTimeout: connectTimeoutMs,
 } satisfies RedisOptions;
 

@@ -38,13 +38,9 @@ export function idempotencyKey(userId: number, key: string): string {
   return `{u${userId}}:idempotency:${key}`;
 }
 
-/** Counts the gateways that have answered one request to settle a performance. */
-export function settlementKey(performanceId: number, request: string): string {
-  return `{p${performanceId}}:settled:${request}`;
-}
-
-/** Where gateways are asked to settle a performance. */
-export const settlementChannel = 'fastpass:settle';
+/** Where gateways are asked to settle a performance, and where they answer. */
+export const settleChannel = 'fastpass:settle';
+export const settledChannel = 'fastpass:settled';
 
 /** Set of the performances that have been warm: where the journal recovery looks. */
 export const warmPerformancesKey = 'fastpass:performances';

@@ -1,19 +1,24 @@
 /**
  * Before a performance is loaded from MySQL, every gateway must have there what it was granted for it: a hold acknowledged
  * before its commit (`held`) would otherwise lose its seat to whoever the load lets in. The loader asks all over pub/sub
- * and counts the answers; PUBLISH says how many to wait for.
+ * and counts the answers; PUBLISH says how many to wait for. Nothing of it is kept in Redis, which may be emptied meanwhile.
  */
 import { randomUUID } from 'node:crypto';
 import type { Cluster, Redis } from 'ioredis';
 import { type Clock, sleep } from '../lib/clock.ts';
 import { messageOf, StoreUnavailable } from '../lib/errors.ts';
 import type { RedisConnection } from './connection.ts';
-import { settlementChannel, settlementKey } from './keys.ts';
+import { settleChannel, settledChannel } from './keys.ts';
 
 /** A gateway that does not answer in time is taken for dead; what it left is in the journal, or lost with Redis. */
 const waitMsMax = 2000;
-const pollIntervalMs = 5;
-const answersExpireSeconds = 10;
+
+/** The answers to one request, as many as there are gateways. */
+interface Answers {
+  count: number;
+  wanted: number;
+  readonly onAll: () => void;
+}
 
 export interface SettlementOptions {
   readonly connection: RedisConnection;
@@ -26,6 +31,7 @@ export interface SettlementOptions {
 export class Settlement {
   readonly #options: SettlementOptions;
   readonly #subscriber: Redis | Cluster;
+  readonly #answersTo = new Map<string, Answers>();
 
   constructor(options: SettlementOptions) {
     this.#options = options;
@@ -34,14 +40,17 @@ export class Settlement {
     this.#subscriber.on('error', () => {
       // The connection beside it reports the same loss; this one comes back by itself.
     });
-    this.#subscriber.on('message', (_channel: string, message: string) => void this.#answer(message));
+    this.#subscriber.on('message', (channel: string, message: string) => {
+      if (channel === settledChannel) this.#count(message);
+      else void this.#answer(message);
+    });
   }
 
   /** Starts to answer other gateways. Rejects with StoreUnavailable. */
   async start(): Promise<void> {
     try {
       await this.#subscriber.connect();
-      await this.#subscriber.subscribe(settlementChannel);
+      await this.#subscriber.subscribe(settleChannel, settledChannel);
     } catch (thrown) {
       throw new StoreUnavailable('redis', thrown);
     }
@@ -55,21 +64,43 @@ export class Settlement {
   async settleEverywhere(performanceId: number): Promise<void> {
     const { connection, clock, log } = this.#options;
     const request = randomUUID();
-    const untilMs = clock.nowMs() + waitMsMax;
+    let areAllSettled = false;
+    const all = new Promise<void>((resolve) => {
+      const onAll = (): void => {
+        areAllSettled = true;
+        resolve();
+      };
+      this.#answersTo.set(request, { count: 0, wanted: Number.POSITIVE_INFINITY, onAll });
+    });
     try {
-      const gateways = await connection.client.publish(settlementChannel, `${performanceId} ${request}`);
-      // Whether or not the own subscription is up.
-      await this.#options.settled(performanceId);
-      for (;;) {
-        const answers = Number(await connection.client.get(settlementKey(performanceId, request)));
-        if (answers >= gateways) return;
-        if (clock.nowMs() > untilMs) break;
-        await sleep(clock, pollIntervalMs);
-      }
-      log.warn('a gateway did not settle a performance in time; it is loaded without', { performanceId });
+      const gateways = await connection.client.publish(settleChannel, `${performanceId} ${request}`);
+      this.#expect(request, gateways);
+      let isOwnSettled = false;
+      const own = this.#options.settled(performanceId).then(() => {
+        isOwnSettled = true;
+      });
+      await Promise.race([Promise.all([own, all]), sleep(clock, waitMsMax)]);
+      if (!isOwnSettled) throw new StoreUnavailable('mysql', 'holds of this performance are not committed yet');
+      if (!areAllSettled)
+        log.warn('a gateway did not settle a performance in time; it is loaded without', { performanceId });
     } catch (thrown) {
       throw thrown instanceof StoreUnavailable ? thrown : new StoreUnavailable('redis', thrown);
+    } finally {
+      this.#answersTo.delete(request);
     }
+  }
+
+  /** Answers may come before it is known how many there will be. */
+  #expect(request: string, wanted: number): void {
+    const answers = this.#answersTo.get(request);
+    if (answers === undefined) return;
+    answers.wanted = wanted;
+    if (answers.count >= wanted) answers.onAll();
+  }
+
+  #count(request: string): void {
+    const answers = this.#answersTo.get(request);
+    if (answers !== undefined && ++answers.count >= answers.wanted) answers.onAll();
   }
 
   async #answer(message: string): Promise<void> {
@@ -79,8 +110,7 @@ export class Settlement {
       // Replies come in order: behind this one every grant that Redis has made is known here.
       await connection.client.ping();
       await settled(Number(performanceId));
-      const key = settlementKey(Number(performanceId), request);
-      await connection.client.multi().incr(key).expire(key, answersExpireSeconds).exec();
+      await connection.client.publish(settledChannel, request);
     } catch (thrown) {
       log.warn('another gateway was not told of a settlement', { performanceId, error: messageOf(thrown) });
     }

@@ -45,12 +45,16 @@ export interface StoreLog {
 
 const performancesKnownMax = 100_000;
 const journalsPerRoundMax = 2000;
+const tellIntervalMs = 500;
 
 export class RedisHoldStore implements HoldStore {
   readonly #connection: RedisConnection;
   readonly #log: StoreLog;
   readonly #onRemaining: RemainingListener;
   #journalsSeen = 0;
+  /** Performances of releases that Redis was not told. */
+  readonly #untold = new Set<number>();
+  #isTelling = false;
   readonly #keys = new Map<number, PerformanceKeys>();
 
   constructor(connection: RedisConnection, log: StoreLog, onRemaining: RemainingListener = () => {}) {
@@ -82,10 +86,36 @@ export class RedisHoldStore implements HoldStore {
     const performanceIds = [...rowsOf.keys()];
     const calls = performanceIds.map((id) => releaseCall(this.#keysOf(id), scriptPackr.pack(rowsOf.get(id))));
     const replies = await this.#connection.run(calls);
+    let fault: Error | null = null;
     for (let i = 0; i < replies.length; i++) {
       const reply = replies[i];
-      if (reply instanceof Error) throw reply;
-      if (typeof reply === 'number' && reply >= 0) this.#onRemaining(performanceIds[i]!, reply);
+      if (reply instanceof Error) {
+        fault = reply;
+        this.#tellLater(performanceIds[i]!);
+      } else if (typeof reply === 'number' && reply >= 0) this.#onRemaining(performanceIds[i]!, reply);
+    }
+    if (fault !== null) throw fault;
+  }
+
+  /** MySQL has given something up that Redis still holds: once it answers, the performance is loaded anew. */
+  #tellLater(performanceId: number): void {
+    this.#untold.add(performanceId);
+    if (this.#isTelling) return;
+    this.#isTelling = true;
+    setTimeout(() => void this.#tell(), tellIntervalMs).unref();
+  }
+
+  async #tell(): Promise<void> {
+    this.#isTelling = false;
+    for (const performanceId of [...this.#untold]) {
+      try {
+        await this.cool(performanceId, []);
+        this.#untold.delete(performanceId);
+      } catch {
+        // Still away; the release that failed has said so.
+        this.#tellLater(performanceId);
+        return;
+      }
     }
   }
 

@@ -148,6 +148,19 @@ describe('a transaction', () => {
   });
 });
 
+describe('a flood of statements', () => {
+  it('is refused past the limit of the queue, and the server does not count as away for it', async () => {
+    const database = new Database(inject('mysqlUrl'), silentLog, 1);
+    const results = await Promise.allSettled(Array.from({ length: 2500 }, () => database.rows('SELECT 1')));
+    const refused = results.filter((result) => result.status === 'rejected');
+    expect(refused.length).toBeGreaterThan(0);
+    for (const result of refused) expect(result.reason).toBeInstanceOf(StoreUnavailable);
+    expect(database.isAvailable).toBe(true);
+    expect(await database.rows('SELECT 1 AS one')).toEqual([{ one: 1 }]);
+    await database.close();
+  });
+});
+
 describe('a server', () => {
   async function behindProxy(): Promise<{ database: Database; proxy: TcpProxy }> {
     const url = new URL(inject('mysqlUrl'));

@@ -8,7 +8,6 @@ import { retry } from '../lib/retry.ts';
 export type Row = RowDataPacket;
 export type Parameter = string | number | Buffer | Date | null | readonly (string | number | Buffer)[];
 
-const connectionsMax = 10;
 /** Statements that may wait for a connection; past it `StoreUnavailable`. */
 const waitingMax = 2000;
 const connectTimeoutMs = 2000;
@@ -40,14 +39,19 @@ const unavailableCodes = new Set([
 ]);
 
 /** What the pool itself says when it cannot give a connection: without a code. */
-const poolMessages = new Set(['Pool is closed.', 'Queue limit reached.', 'No connections available.']);
+const poolMessages = new Set(['Pool is closed.', 'No connections available.']);
+
+/** This caller finds no connection; the server may be in the best of health, and nobody else is told otherwise. */
+function isBusy(thrown: unknown): boolean {
+  return thrown instanceof NoConnection || (thrown instanceof Error && thrown.message === 'Queue limit reached.');
+}
 
 function isUnavailable(thrown: unknown): boolean {
   if (!(thrown instanceof Error)) return false;
   if ('fatal' in thrown && thrown.fatal === true) return true;
   const code = codeOf(thrown);
   // An error without a code is a slip of ours, unless the pool made it: one bad statement is no server that is down.
-  if (code === '') return thrown instanceof NoConnection || poolMessages.has(thrown.message);
+  if (code === '') return isBusy(thrown) || poolMessages.has(thrown.message);
   return code.startsWith('ER_') ? unavailableCodes.has(code) : !code.startsWith('ERR_');
 }
 
@@ -94,7 +98,11 @@ export class Database implements Statements {
   #isAvailable = true;
   #isClosed = false;
 
-  constructor(url: string, log: DatabaseLog) {
+  /**
+   * `connectionsMax`: those of this pool. Commits and reads have a pool each, so that a flood of reads neither delays a
+   * commit nor makes the server look away.
+   */
+  constructor(url: string, log: DatabaseLog, connectionsMax = 10) {
     this.#log = log;
     this.#pool = mysql.createPool({
       uri: url,
@@ -229,7 +237,7 @@ export class Database implements Statements {
       return await action();
     } catch (thrown) {
       if (!isUnavailable(thrown)) throw thrown;
-      this.#noteUnavailable(thrown);
+      if (!isBusy(thrown)) this.#noteUnavailable(thrown);
       throw new StoreUnavailable('mysql', thrown);
     }
   }
