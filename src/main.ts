@@ -1,6 +1,7 @@
 /** Reads the configuration, finds or starts the stores, starts the gateway, and stops all of it in reverse at a signal. */
 import { resolve } from 'node:path';
 import { type AppConfig, startApp } from './app.ts';
+import type { Catalog } from './catalog/catalog.ts';
 import { createDemo, findDemo } from './catalog/demo.ts';
 import { type Config, ConfigError, readConfig } from './config.ts';
 import { type EmbeddedServer, ensureInstalled, startEmbeddedMysql, startEmbeddedRedis } from './embedded/index.ts';
@@ -44,7 +45,7 @@ async function findStores(config: Config): Promise<{ config: AppConfig; embedded
 }
 
 /** Three lines that work as printed. */
-async function printExamples(config: AppConfig, port: number, catalog: Parameters<typeof findDemo>[0]): Promise<void> {
+async function printExamples(config: AppConfig, port: number, catalog: Catalog): Promise<void> {
   const url = `http://localhost:${port}`;
   say(`ready at ${url} (OpenAPI at ${url}/openapi.json)`);
   const demo = await findDemo(catalog);

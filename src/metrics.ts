@@ -58,7 +58,7 @@ export class Metrics {
 
   /** Serves counters; those of one name differ in their labels. */
   addCounters(sources: readonly CounterSource[]): void {
-    for (const [name, group] of groupByName(sources)) {
+    for (const [name, group] of Map.groupBy(sources, (source) => source.name)) {
       new Counter({
         name,
         help: group[0]!.help,
@@ -74,7 +74,7 @@ export class Metrics {
 
   /** Serves gauges. */
   addGauges(sources: readonly GaugeSource[]): void {
-    for (const [name, group] of groupByName(sources)) {
+    for (const [name, group] of Map.groupBy(sources, (source) => source.name)) {
       new Gauge({
         name,
         help: group[0]!.help,
@@ -86,10 +86,4 @@ export class Metrics {
       });
     }
   }
-}
-
-function groupByName(sources: readonly CounterSource[]): Map<string, CounterSource[]> {
-  const groups = new Map<string, CounterSource[]>();
-  for (const source of sources) groups.set(source.name, [...(groups.get(source.name) ?? []), source]);
-  return groups;
 }

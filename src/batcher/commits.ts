@@ -2,12 +2,12 @@
  * The second half of a hold's way: granted holds are committed to MySQL in batches, their journal entries removed, their
  * callers answered. A hold without a caller was acknowledged before (`held`) and is tried until MySQL has it.
  */
-import { Code } from '../domain/codes.ts';
 import type { Hold, HoldOutcome, HoldRequest } from '../domain/reservation.ts';
 import type { HoldStore, Ledger, PersistResult } from '../domain/stores.ts';
 import { type Clock, sleep } from '../lib/clock.ts';
 import { messageOf, StoreUnavailable } from '../lib/errors.ts';
 import { Batcher, type Pending } from './batcher.ts';
+import { mysqlUnavailable, over, redisUnavailable } from './outcomes.ts';
 
 export type PendingHold = Pending<HoldRequest, HoldOutcome>;
 
@@ -31,22 +31,15 @@ interface Commit {
 type CommitResult = 'done' | 'failed';
 type PendingCommit = Pending<Commit, CommitResult>;
 
-// One transaction commits while the next one executes; 1 lost a third of the throughput, 3 gained none.
+// One transaction commits while the next one executes: 18,300 holds/s against 11,300 with one; three gained none.
 const transactionsMax = 2;
-// 100 a transaction cost the gateway 3 us a hold more, 400 gained nothing.
+// 100 a transaction cost the gateway 3 us a hold more; 400 gained nothing.
 const batchSizeMax = 200;
 const retryDelayMs = 200;
 /** A shorter wait is not worth an object a hold. */
 const waitMsNoticed = 100;
 /** How often MySQL may refuse an acknowledged hold: the one before it may be on its way in another transaction. */
 const acknowledgedConflictsMax = 5;
-
-function refused(code: Code, detail: string): HoldOutcome {
-  return { kind: 'refused', refusal: { code, detail } };
-}
-const mysqlUnavailable = refused(Code.unavailable, 'The database does not answer; try again.');
-const redisUnavailable = refused(Code.unavailable, 'The reservation store does not answer; try again.');
-const over = refused(Code.reservationExpired, 'The reservation of an earlier try has expired or was cancelled.');
 
 /** Counts for the metrics. */
 export interface CommitCounters {
@@ -201,14 +194,7 @@ export class Commits {
 
   /** Frees in Redis what MySQL does not have, has it loaded again, and hands on those who wait. */
   async #takeBack(commits: readonly PendingCommit[], then: (waiting: PendingHold) => void): Promise<void> {
-    const commitsOf = new Map<number, PendingCommit[]>();
-    for (const pending of commits) {
-      const { performanceId } = pending.item.hold;
-      const list = commitsOf.get(performanceId);
-      if (list === undefined) commitsOf.set(performanceId, [pending]);
-      else list.push(pending);
-    }
-    for (const [performanceId, list] of commitsOf) {
+    for (const [performanceId, list] of Map.groupBy(commits, ({ item }) => item.hold.performanceId)) {
       const holds = list.map((pending) => pending.item.hold);
       try {
         await this.#options.store.cool(

@@ -4,13 +4,13 @@
  * `persisted`: the answer waits for the commit. `held`: the answer is given after the Lua hold, MySQL follows behind; the
  * journal in Redis and the commit queue in memory both keep what is not committed yet.
  */
-import { Code } from '../domain/codes.ts';
 import type { HoldOutcome, HoldRequest } from '../domain/reservation.ts';
 import type { HoldDecision, HoldGroup, HoldStore, Ledger } from '../domain/stores.ts';
 import type { Clock } from '../lib/clock.ts';
 import { messageOf } from '../lib/errors.ts';
 import { Batcher } from './batcher.ts';
 import { Commits, type PendingHold } from './commits.ts';
+import { mysqlUnavailable, overloaded, performanceNotFound, redisUnavailable, soldOut } from './outcomes.ts';
 
 export type Ack = 'persisted' | 'held';
 
@@ -29,20 +29,11 @@ export interface HoldFlushOptions {
 
 // Pipelines on one connection are answered in order, so more under way only fill the socket.
 const pipelinesMax = 8;
-/** `held`: holds that MySQL may lag behind before new ones are refused; 0.5 KiB of memory each. */
+/** `held`: holds that MySQL may lag behind before new ones are refused. */
 const commitDepthMax = 200_000;
 const performancesKnownMax = 10_000;
 /** How often the requests that wait for a load are looked through for those past their deadline. */
 const coldSweepIntervalMs = 50;
-
-function refused(code: Code, detail: string): HoldOutcome {
-  return { kind: 'refused', refusal: { code, detail } };
-}
-const overloaded = refused(Code.overloaded, 'Too many requests are waiting; try again.');
-const performanceNotFound = refused(Code.performanceNotFound, 'No such performance.');
-const soldOut = refused(Code.soldOut, 'Not enough places are left.');
-const redisUnavailable = refused(Code.unavailable, 'The reservation store does not answer; try again.');
-const mysqlUnavailable = refused(Code.unavailable, 'The database does not answer; try again.');
 
 /** Counts for the metrics. */
 export interface FlushCounters {

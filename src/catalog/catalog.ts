@@ -22,21 +22,12 @@ export interface SeatMap {
 }
 
 const performancesCachedMax = 10_000;
-const unknownForMs = 1000;
-
-/** Monotonic milliseconds; `performance` means a sale here. */
-function performanceNow(): number {
-  return globalThis.performance.now();
-}
-
 export class Catalog {
   readonly #connection: RedisConnection;
   readonly #database: Database;
   readonly #warmer: Warmer;
   /** A performance never changes after it was created: only how many are remembered is bounded. */
   readonly #performances = new Map<number, Performance>();
-  /** Ids that did not exist a moment ago: a burst for one costs one look-up. */
-  readonly #unknownUntilMs = new Map<number, number>();
 
   constructor(connection: RedisConnection, database: Database, warmer: Warmer) {
     this.#connection = connection;
@@ -56,8 +47,7 @@ export class Catalog {
   async createPerformance(plan: PerformancePlan): Promise<PerformanceView | null> {
     if ((await sql.readEvent(this.#database, plan.eventId)) === null) return null;
     const performanceId = await sql.insertPerformance(this.#database, plan);
-    this.#warmer.noteCreated(performanceId);
-    this.#unknownUntilMs.delete(performanceId);
+    this.#warmer.unknown.delete(performanceId);
     await this.#warmIfPossible(performanceId);
     return this.readPerformance(performanceId);
   }
@@ -116,11 +106,10 @@ export class Catalog {
   async #performance(performanceId: number): Promise<Performance | null> {
     const cached = this.#performances.get(performanceId);
     if (cached !== undefined) return cached;
-    if ((this.#unknownUntilMs.get(performanceId) ?? 0) > performanceNow()) return null;
+    if (this.#warmer.unknown.has(performanceId)) return null;
     const performance = await sql.readPerformance(this.#database, performanceId);
     if (performance === null) {
-      if (this.#unknownUntilMs.size >= performancesCachedMax) this.#unknownUntilMs.clear();
-      this.#unknownUntilMs.set(performanceId, performanceNow() + unknownForMs);
+      this.#warmer.unknown.add(performanceId);
     } else {
       if (this.#performances.size >= performancesCachedMax) this.#performances.clear();
       this.#performances.set(performanceId, performance);

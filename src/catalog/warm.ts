@@ -5,6 +5,7 @@
  */
 import { ExecutionError, type Lock, Redlock, ResourceLockedError } from '@sesamecare-oss/redlock';
 import { messageOf, StoreUnavailable } from '../lib/errors.ts';
+import { RecentIds } from '../lib/recent.ts';
 import type { RedisConnection } from '../lua/connection.ts';
 import { performanceKeys } from '../lua/keys.ts';
 import { finishLoad, isWarm, startLoad } from '../lua/load.ts';
@@ -17,7 +18,6 @@ const lockDurationMs = 5000;
 const lockRetryDelayMs = 20;
 const lockRetryMax = 100;
 const loadAttemptsMax = 10;
-/** How long a performance that does not exist is remembered, so that a burst for it costs one look-up. */
 const unknownForMs = 1000;
 const unknownMax = 10_000;
 
@@ -28,13 +28,14 @@ export interface WarmCounters {
 }
 
 export class Warmer {
+  /** Performances that did not exist a moment ago, so that a burst for one costs one look-up. */
+  readonly unknown = new RecentIds(unknownForMs, unknownMax);
   readonly counters: WarmCounters = { loads: 0, voidLoads: 0, lockFailures: 0 };
   readonly #connection: RedisConnection;
   readonly #database: Database;
   readonly #settle: (performanceId: number) => Promise<void>;
   readonly #redlock: Redlock;
   readonly #underWay = new Map<number, Promise<WarmResult>>();
-  readonly #unknownUntilMs = new Map<number, number>();
 
   /**
    * `settle` resolves when MySQL has every hold that any gateway was granted for a performance: what was promised must be
@@ -57,21 +58,12 @@ export class Warmer {
 
   /** Makes the performance warm; callers at the same time share one load. Rejects with StoreUnavailable. */
   warm(performanceId: number): Promise<WarmResult> {
-    const unknownUntilMs = this.#unknownUntilMs.get(performanceId);
-    if (unknownUntilMs !== undefined) {
-      if (performance.now() < unknownUntilMs) return Promise.resolve('not_found');
-      this.#unknownUntilMs.delete(performanceId);
-    }
+    if (this.unknown.has(performanceId)) return Promise.resolve('not_found');
     const underWay = this.#underWay.get(performanceId);
     if (underWay !== undefined) return underWay;
     const load = this.#load(performanceId).finally(() => this.#underWay.delete(performanceId));
     this.#underWay.set(performanceId, load);
     return load;
-  }
-
-  /** A performance was just created: forget that it did not exist. */
-  noteCreated(performanceId: number): void {
-    this.#unknownUntilMs.delete(performanceId);
   }
 
   async #load(performanceId: number): Promise<WarmResult> {
@@ -105,8 +97,7 @@ export class Warmer {
       this.counters.loads++;
       const snapshot = await readSnapshot(this.#database, performanceId);
       if (snapshot === null) {
-        if (this.#unknownUntilMs.size >= unknownMax) this.#unknownUntilMs.clear();
-        this.#unknownUntilMs.set(performanceId, performance.now() + unknownForMs);
+        this.unknown.add(performanceId);
         return 'not_found';
       }
       const result = await finishLoad(this.#connection, start, snapshot);

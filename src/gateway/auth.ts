@@ -22,8 +22,8 @@ interface Verified {
 /** Makes the check of `Authorization` headers: the identity, or null for anything that is not a good token. */
 export function createAuthenticate(secret: string): Authenticate {
   const verify = createVerifier({ key: secret, algorithms: ['HS256'], requiredClaims: ['sub', 'exp'] });
-  // By the whole header, oldest first: a user's second request need not pay for the signature again (5 us), nor for
-  // cutting the token out of the header and hashing the piece (2 % of a hold).
+  // By the whole header, oldest first: a user's second request need not pay for the signature again (3.6 us), nor
+  // for cutting the token out of the header.
   const verified = new Map<string, Verified>();
   return (authorization) => {
     const known = verified.get(authorization);

@@ -26,7 +26,7 @@ const json = 'application/json';
 const problemJson = 'application/problem+json';
 const msgpack = 'application/msgpack';
 
-// Everything of a problem that its code decides, as JSON made once: 0.9 us a refusal instead of 2.1.
+// Everything of a problem that its code decides, as JSON made once: 0.10 us a refusal instead of 0.25.
 const problemHeads = new Map<Code, string>();
 const problemHeaders = new Map<Code, readonly (readonly [string, string])[]>();
 for (const [code, row] of Object.entries(codeTable) as [Code, CodeRow][]) {

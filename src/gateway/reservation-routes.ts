@@ -158,7 +158,7 @@ export function reservationRoutes(options: ReservationRoutesOptions): Route[] {
       try {
         await store.release([release]);
       } catch (thrown) {
-        // MySQL has it. Redis frees the seats when the hold ends there, or when it is loaded anew.
+        // MySQL has it; the store has the performance loaded anew once Redis answers.
         log.warn('redis was not told of a cancellation', { reservationId, error: messageOf(thrown) });
       }
       return cancelled(reservationId);

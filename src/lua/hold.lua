@@ -19,8 +19,8 @@
 --   [5]  not open yet       [6]  closed     [7, seat, ...]  no such seat
 --   [8]  seats asked of a capacity performance, or places of a seated one       [9, partySizeMax]  party too large
 --
--- All that the requests touch is read with one command a hash and written with one: 11.2 us a hold with a command
--- each, see bench/floor.ts for what it is now.
+-- All that the requests touch is read with one command a hash and written with one: 5.6 us a hold in calls of 100,
+-- 11.2 with commands and a journal entry a hold.
 
 local metaKey, seatsKey, reservationsKey, usersKey, expiryKey, journalKey = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local HELD, HELD_BEFORE, SEAT_TAKEN, SOLD_OUT, ALREADY_RESERVED, NOT_OPEN, CLOSED, NO_SEAT, WRONG_KIND, PARTY_TOO_LARGE = 0, 1, 2, 3, 4, 5, 6, 7, 8, 9

@@ -76,15 +76,12 @@ export class RedisHoldStore implements HoldStore {
   }
 
   async release(releases: readonly Release[]): Promise<void> {
-    const rowsOf = new Map<number, unknown[]>();
-    for (const release of releases) {
-      const row = [release.reservationId, ...release.seatVersions];
-      const rows = rowsOf.get(release.performanceId);
-      if (rows === undefined) rowsOf.set(release.performanceId, [row]);
-      else rows.push(row);
-    }
-    const performanceIds = [...rowsOf.keys()];
-    const calls = performanceIds.map((id) => releaseCall(this.#keysOf(id), scriptPackr.pack(rowsOf.get(id))));
+    const releasesOf = Map.groupBy(releases, (release) => release.performanceId);
+    const performanceIds = [...releasesOf.keys()];
+    const calls = [...releasesOf].map(([performanceId, list]) => {
+      const rows = list.map(({ reservationId, seatVersions }) => [reservationId, ...seatVersions]);
+      return releaseCall(this.#keysOf(performanceId), scriptPackr.pack(rows));
+    });
     const replies = await this.#connection.run(calls);
     let fault: Error | null = null;
     for (let i = 0; i < replies.length; i++) {

@@ -42,19 +42,14 @@ export function recoverJob(store: HoldStore, ledger: Ledger, counters: JobCounte
     const stored = holds.filter((_, i) => results[i] === 'persisted');
     counters.recovered += stored.length;
     if (stored.length > 0) await store.forget(stored);
-    const refusedOf = new Map<number, Hold[]>();
-    for (let i = 0; i < holds.length; i++) {
-      if (results[i] === 'persisted') continue;
-      const hold = holds[i]!;
-      refusedOf.set(hold.performanceId, [...(refusedOf.get(hold.performanceId) ?? []), hold]);
-    }
-    for (const [performanceId, refused] of refusedOf) {
+    const refused = holds.filter((_, i) => results[i] !== 'persisted');
+    for (const [performanceId, list] of Map.groupBy(refused, (hold) => hold.performanceId)) {
       await store.cool(
         performanceId,
-        refused.map((hold) => hold.reservationId),
+        list.map((hold) => hold.reservationId),
       );
-      await store.forget(refused);
-      counters.takenBack += refused.length;
+      await store.forget(list);
+      counters.takenBack += list.length;
     }
   }
   return {
