@@ -1,29 +1,45 @@
 /** The composition root: builds the rooms right to left, starts them, stops them in reverse. Nothing connects on import. */
 import { HoldFlush } from './batcher/flush.ts';
 import { Catalog } from './catalog/catalog.ts';
+import { SeatWatch } from './catalog/seat-watch.ts';
 import { Warmer } from './catalog/warm.ts';
 import type { Config } from './config.ts';
 import { createAuthenticate } from './gateway/auth.ts';
 import { catalogRoutes } from './gateway/catalog-routes.ts';
+import { Dispatch } from './gateway/dispatch.ts';
 import { Idempotency } from './gateway/idempotency.ts';
 import { operationRoutes } from './gateway/operation-routes.ts';
+import { queueRoutes } from './gateway/queue-routes.ts';
 import { RateLimit } from './gateway/rate-limit.ts';
 import { reservationRoutes } from './gateway/reservation-routes.ts';
 import { Server } from './gateway/server.ts';
+import { Sockets } from './gateway/sockets.ts';
+import { addMetrics } from './instruments.ts';
 import { systemClock } from './lib/clock.ts';
 import { messageOf } from './lib/errors.ts';
 import type { Log } from './logger.ts';
 import { RedisConnection } from './lua/connection.ts';
 import { IdempotencyStore } from './lua/idempotency.ts';
+import { performanceKeys, reservationsChannel } from './lua/keys.ts';
 import { Lease } from './lua/lease.ts';
+import { parseNotices, publishExpired } from './lua/notices.ts';
+import { absenceMs, parseRoomNews, RedisRoomStore } from './lua/rooms.ts';
+import { parseSeatNews, readTakenSeats, watchSeats } from './lua/seats.ts';
 import { Settlement } from './lua/settlement.ts';
 import { RedisHoldStore } from './lua/store.ts';
+import { Subscriber } from './lua/subscriber.ts';
 import { Metrics } from './metrics.ts';
 import { Database } from './persist/database.ts';
 import { MysqlLedger } from './persist/ledger.ts';
 import { isMigrated, migrate } from './persist/migrate.ts';
+import { MysqlRoomLedger } from './persist/room-ledger.ts';
 import { expireJob, type JobCounters, recoverJob } from './scheduler/jobs.ts';
 import { Scheduler } from './scheduler/scheduler.ts';
+import { type RoomCounters, waitingRoomJobs } from './scheduler/waiting-rooms.ts';
+import { Places } from './waiting-room/places.ts';
+import { Rooms } from './waiting-room/rooms.ts';
+import { QueueTokens } from './waiting-room/tokens.ts';
+import { RoomWatch } from './waiting-room/watch.ts';
 
 /** The configuration with both stores found. */
 export interface AppConfig extends Config {
@@ -57,20 +73,28 @@ export async function startApp(config: AppConfig, log: Log, isPortShared = false
   const commitDatabase = new Database(config.mysqlUrl, log, commitConnectionsMax);
   await connection.connect();
 
+  const subscriber = new Subscriber(connection, log);
+  await subscriber.start();
   const store = new RedisHoldStore(connection, log, (performanceId, remaining) =>
     flush.noteRemaining(performanceId, remaining),
   );
-  const ledger = new MysqlLedger(commitDatabase);
+  const ledger = new MysqlLedger(commitDatabase, (releases) => {
+    publishExpired(connection, releases).catch((thrown: unknown) => {
+      log.warn('users were not told of expired reservations', { error: messageOf(thrown) });
+    });
+  });
   const settled = (performanceId: number): Promise<void> => flush.commits.settled(performanceId);
-  const settlement = new Settlement({ connection, clock, settled, log });
+  const settlement = new Settlement({ connection, subscriber, clock, settled, log });
   await settlement.start();
   const warmer = new Warmer(connection, database, (performanceId) => settlement.settleEverywhere(performanceId));
   const catalog = new Catalog(connection, database, warmer);
+  const warm = async (performanceId: number): Promise<'warm' | 'not_found'> =>
+    (await warmer.warm(performanceId)) === 'not_found' ? 'not_found' : 'warm';
   const flush: HoldFlush = new HoldFlush({
     clock,
     store,
     ledger,
-    warm: async (performanceId) => ((await warmer.warm(performanceId)) === 'not_found' ? 'not_found' : 'warm'),
+    warm,
     ack: config.ack,
     batchSizeMax: config.batchSizeMax,
     flushDelayMsMax: config.flushIntervalMs,
@@ -78,12 +102,51 @@ export async function startApp(config: AppConfig, log: Log, isPortShared = false
     log,
   });
 
+  const tokens = new QueueTokens(config.jwtSecret);
+  const roomStore = new RedisRoomStore(connection);
+  const roomLedger = new MysqlRoomLedger(database);
+  const { requestDeadlineMs, queueDepthMax: depthMax, flushIntervalMs: flushDelayMsMax } = config;
+  const places = new Places({ clock, store: roomStore, ledger: roomLedger, warm, flushDelayMsMax, depthMax, log });
+  const rooms = new Rooms({ clock, store: roomStore, database, warm });
+  const roomWatch = new RoomWatch({
+    clock,
+    places,
+    subscribe: (performanceId, onNews) =>
+      subscriber.subscribe(performanceKeys(performanceId).queueChannel, (message) =>
+        onNews(parseRoomNews(performanceId, message)),
+      ),
+    unsubscribe: (performanceId) => subscriber.unsubscribe(performanceKeys(performanceId).queueChannel),
+    seen: (performanceId, userIds, forMs) => roomStore.seen(performanceId, userIds, forMs),
+    absenceMs,
+    requestDeadlineMs,
+    log,
+  });
+  const seatWatch = new SeatWatch({
+    clock,
+    subscribe: (performanceId, onNews) =>
+      subscriber.subscribe(performanceKeys(performanceId).seatsChannel, (message) => onNews(parseSeatNews(message))),
+    unsubscribe: (performanceId) => subscriber.unsubscribe(performanceKeys(performanceId).seatsChannel),
+    announce: (performanceId, forMs) => watchSeats(connection, performanceId, forMs),
+    warm,
+    readTaken: (performanceId) => readTakenSeats(connection, performanceId),
+    log,
+  });
+  subscriber.onGap(() => {
+    roomWatch.askAll();
+    seatWatch.readAll();
+  });
+
   const jobCounters: JobCounters = { expired: 0, recovered: 0, takenBack: 0 };
+  const roomCounters: RoomCounters = { admitted: 0, expired: 0, left: 0, draws: 0 };
   const scheduler = new Scheduler({
     clock,
     lease: new Lease(connection, leaseDurationMs),
     leaseIntervalMs,
-    jobs: [expireJob(store, ledger, jobCounters), recoverJob(store, ledger, jobCounters)],
+    jobs: [
+      expireJob(store, ledger, jobCounters),
+      recoverJob(store, ledger, jobCounters),
+      ...waitingRoomJobs(roomStore, roomLedger, roomCounters),
+    ],
     log,
   });
 
@@ -92,12 +155,14 @@ export async function startApp(config: AppConfig, log: Log, isPortShared = false
     ...reservationRoutes({
       clock,
       flush,
+      tokens,
       store,
       database,
       ack: config.ack,
-      requestDeadlineMs: config.requestDeadlineMs,
+      requestDeadlineMs,
       log,
     }),
+    ...queueRoutes({ clock, places, rooms, tokens, requestDeadlineMs }),
     ...catalogRoutes(catalog),
   ];
   const readiness = async (): Promise<string[]> => {
@@ -107,16 +172,39 @@ export async function startApp(config: AppConfig, log: Log, isPortShared = false
   };
   const routes = [...apiRoutes, ...operationRoutes(readiness, metrics, apiRoutes)];
   metrics.countAnswersOf(routes);
-  addMetrics(metrics, flush, warmer, jobCounters, scheduler, connection, commitDatabase);
-  const server = new Server({
-    routes,
-    authenticate: createAuthenticate(config.jwtSecret),
-    rateLimit: new RateLimit(config.rateLimitPerSecond),
-    idempotency: new Idempotency(new IdempotencyStore(connection), clock, log),
+  const authenticate = createAuthenticate(config.jwtSecret);
+  const rateLimit = new RateLimit(config.rateLimitPerSecond);
+  const idempotency = new Idempotency(new IdempotencyStore(connection), clock, log);
+  const dispatch = new Dispatch({ idempotency, onAnswer: metrics.onAnswer, log });
+  const holdIndex = routes.findIndex(({ method, path }) => method === 'post' && path === '/v1/reservations');
+  const sockets = new Sockets({
+    authenticate,
+    rateLimit,
+    dispatch,
+    hold: { route: routes[holdIndex]!, index: holdIndex },
+    tokens,
+    rooms: roomWatch,
+    seats: seatWatch,
     clock,
-    onAnswer: metrics.onAnswer,
     log,
   });
+  await subscriber.subscribe(reservationsChannel, (message) => {
+    for (const notice of parseNotices(message)) sockets.onNotice(notice);
+  });
+  addMetrics(metrics, {
+    flush,
+    warmer,
+    jobs: jobCounters,
+    roomJobs: roomCounters,
+    places,
+    rooms: roomWatch,
+    seats: seatWatch,
+    sockets,
+    scheduler,
+    connection,
+    database: commitDatabase,
+  });
+  const server = new Server({ routes, authenticate, rateLimit, dispatch, sockets, clock });
 
   const port = await server.listen(config.host, config.port, isPortShared);
   scheduler.start();
@@ -128,14 +216,18 @@ export async function startApp(config: AppConfig, log: Log, isPortShared = false
     catalog,
     async stop() {
       log.info('stopping');
+      sockets.drain();
       const isAnswered = await within(Promise.all([server.drain(), warming]), drainTimeoutMs);
+      await within(roomWatch.stop(), closeTimeoutMs);
+      sockets.close();
+      seatWatch.stop();
       // After the last answer MySQL may be behind (`held`); what it does not get in time the journal keeps.
       const isCommitted = await within(flush.drained(), drainTimeoutMs);
       if (!isAnswered || !isCommitted)
         log.warn('stopped with work left to the journal', { depth: flush.commits.queue.depth });
       await within(scheduler.stop(), closeTimeoutMs);
       server.close();
-      settlement.stop();
+      subscriber.stop();
       await within(Promise.all([connection.close(), database.close(), commitDatabase.close()]), closeTimeoutMs);
       log.info('stopped');
     },
@@ -166,83 +258,4 @@ function within(promise: Promise<unknown>, timeoutMs: number): Promise<boolean> 
     const timeout = setTimeout(() => resolve(false), timeoutMs);
     promise.then(() => resolve(true), reject).finally(() => clearTimeout(timeout));
   });
-}
-
-function addMetrics(
-  metrics: Metrics,
-  flush: HoldFlush,
-  warmer: Warmer,
-  jobs: JobCounters,
-  scheduler: Scheduler,
-  connection: RedisConnection,
-  database: Database,
-): void {
-  const { queue } = flush;
-  const commits = flush.commits.queue;
-  metrics.addCounters([
-    { name: 'fastpass_flushes_total', help: 'Pipelines sent to Redis.', read: () => queue.counters.flushes },
-    { name: 'fastpass_flushed_requests_total', help: 'Hold requests sent to Redis.', read: () => queue.counters.items },
-    { name: 'fastpass_commits_total', help: 'Transactions of holds.', read: () => commits.counters.flushes },
-    { name: 'fastpass_committed_holds_total', help: 'Holds handed to MySQL.', read: () => commits.counters.items },
-    {
-      name: 'fastpass_overloaded_total',
-      help: 'Requests that found the queue full.',
-      read: () => queue.counters.overloaded,
-    },
-    {
-      name: 'fastpass_deadline_exceeded_total',
-      help: 'Requests dropped after waiting too long.',
-      read: () => queue.counters.expired,
-    },
-    {
-      name: 'fastpass_abandoned_total',
-      help: 'Requests dropped because their client had gone.',
-      read: () => queue.counters.abandoned,
-    },
-    {
-      name: 'fastpass_refused_in_memory_total',
-      help: 'Refusals that needed no Redis.',
-      read: () => flush.counters.refusedInMemory,
-    },
-    {
-      name: 'fastpass_cold_waits_total',
-      help: 'Requests that waited for a load.',
-      read: () => flush.counters.coldWaits,
-    },
-    { name: 'fastpass_cold_loads_total', help: 'Performances read from MySQL.', read: () => warmer.counters.loads },
-    {
-      name: 'fastpass_version_conflicts_total',
-      help: 'Holds that MySQL refused.',
-      read: () => flush.commits.counters.conflicts,
-    },
-    {
-      name: 'fastpass_commit_failures_total',
-      help: 'Transactions with an unknown outcome.',
-      read: () => flush.commits.counters.failures,
-    },
-    {
-      name: 'fastpass_acknowledged_lost_total',
-      help: 'Acknowledged holds that MySQL refused; must stay 0.',
-      read: () => flush.commits.counters.acknowledgedLost,
-    },
-    { name: 'fastpass_expired_reservations_total', help: 'Reservations expired here.', read: () => jobs.expired },
-    { name: 'fastpass_recovered_holds_total', help: 'Holds persisted from the journal.', read: () => jobs.recovered },
-  ]);
-  metrics.addGauges([
-    { name: 'fastpass_queue_depth', help: 'Hold requests not answered yet.', read: () => queue.depth },
-    { name: 'fastpass_commit_depth', help: 'Holds on their way to MySQL.', read: () => commits.depth },
-    { name: 'fastpass_leader', help: '1 while this process runs the jobs.', read: () => (scheduler.isLeader ? 1 : 0) },
-    {
-      name: 'fastpass_store_up',
-      help: '1 while the store answers.',
-      labels: { store: 'redis' },
-      read: () => (connection.isReady ? 1 : 0),
-    },
-    {
-      name: 'fastpass_store_up',
-      help: '1 while the store answers.',
-      labels: { store: 'mysql' },
-      read: () => (database.isAvailable ? 1 : 0),
-    },
-  ]);
 }

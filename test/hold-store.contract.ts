@@ -62,7 +62,7 @@ export function seated(performanceId: number, fields: SnapshotFields = {}): Snap
   const ownerOf = new Map<number, string>();
   for (const { seat, reservationId } of changed) if (reservationId !== null) ownerOf.set(seat, reservationId);
   const seats = changed.map(({ seat, status, version }) => ({ seat, status, version }));
-  return { performance, seats, ownerOf, reservations: live };
+  return { performance, seats, ownerOf, reservations: live, room: null };
 }
 
 /** A performance of 10 places, parties of 4 at most. */
@@ -80,6 +80,7 @@ export function wish(performanceId: number, what: readonly number[] | number, us
     seats: isParty ? [] : what,
     partySize: isParty ? what : 0,
     isRepeat: false,
+    pass: 0,
   };
 }
 
@@ -89,7 +90,7 @@ function journalled(hold: Hold): Hold {
 }
 
 /** The fields a hold takes over from its request. */
-function grantedTo({ isRepeat: _, ...fields }: HoldRequest): Omit<HoldRequest, 'isRepeat'> {
+function grantedTo({ isRepeat: _, pass: __, ...fields }: HoldRequest): Omit<HoldRequest, 'isRepeat' | 'pass'> {
   return fields;
 }
 
@@ -104,7 +105,7 @@ function seatOf(reservation: LiveReservation, seat: number, version: number): Ch
 }
 
 function releaseOf({ reservationId, performanceId, userId }: HoldRequest, seatVersions: number[] = []): Release {
-  return { reservationId, performanceId, userId, seatVersions };
+  return { reservationId, performanceId, userId, endsPass: false, seatVersions };
 }
 
 /** The hold of a decision that must be one. */
@@ -452,7 +453,7 @@ export function holdStoreContract(name: string, makeStore: () => Promise<HoldSto
         const lapsed = live(-1);
         const id = await warm(seated, { changed: [seatOf(lapsed, 1, 1), seatOf(lapsed, 2, 1)], live: [lapsed] });
         await ask(wish(id, [1]));
-        const release = { ...lapsed, performanceId: id, seatVersions: [1, 2, 2, 2] };
+        const release = { ...lapsed, performanceId: id, endsPass: false, seatVersions: [1, 2, 2, 2] };
         await store.release([release]);
         expect((await ask(wish(id, [1]))).map(kindOf)).toEqual(['seat_taken']);
         expect(held((await ask(wish(id, [2])))[0]).versions).toEqual([3]);
@@ -471,7 +472,7 @@ export function holdStoreContract(name: string, makeStore: () => Promise<HoldSto
       it('of a confirmed reservation frees its seats too: a refund', async () => {
         const confirmed = live(null);
         const id = await warm(seated, { changed: [seatOf(confirmed, 1, 2)], live: [confirmed] });
-        await store.release([{ ...confirmed, performanceId: id, seatVersions: [1, 3] }]);
+        await store.release([{ ...confirmed, performanceId: id, endsPass: false, seatVersions: [1, 3] }]);
         expect(held((await ask(wish(id, [1])))[0]).versions).toEqual([4]);
       });
 
@@ -480,7 +481,7 @@ export function holdStoreContract(name: string, makeStore: () => Promise<HoldSto
         const id = newPerformanceId();
         const snapshot = seated(id, { changed: [seatOf(holding, 1, 1)], live: [holding] });
         const finish = await under.startLoad(id);
-        await store.release([{ ...holding, performanceId: id, seatVersions: [1, 2] }]);
+        await store.release([{ ...holding, performanceId: id, endsPass: false, seatVersions: [1, 2] }]);
         expect(await finish(snapshot)).toBe('void');
         expect((await ask(wish(id, [1]))).map(kindOf)).toEqual(['cold']);
         const changed = [{ seat: 1, status: SeatStatus.AVAILABLE, version: 2, reservationId: null }];
@@ -491,10 +492,10 @@ export function holdStoreContract(name: string, makeStore: () => Promise<HoldSto
       it('while the performance is cold makes a load void whatever was released with it or before', async () => {
         const [first, second] = [live(60_000), live(60_000)];
         const id = newPerformanceId();
-        const released = { ...first, performanceId: id, seatVersions: [1, 2] };
+        const released = { ...first, performanceId: id, endsPass: false, seatVersions: [1, 2] };
         await store.release([released]);
         const finish = await under.startLoad(id);
-        await store.release([released, { ...second, performanceId: id, seatVersions: [2, 2] }]);
+        await store.release([released, { ...second, performanceId: id, endsPass: false, seatVersions: [2, 2] }]);
         expect(await finish(seated(id, { changed: [seatOf(second, 2, 1)], live: [second] }))).toBe('void');
       });
     });

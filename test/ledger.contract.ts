@@ -311,8 +311,20 @@ export function ledgerContract(name: string, makeLedger: () => Promise<LedgerUnd
         await under.lapse(party.reservationId);
         const releases = (await expire(hall, club)).sort((a, b) => a.performanceId - b.performanceId);
         expect(releases).toEqual([
-          { reservationId: over.reservationId, performanceId: hall, userId: over.userId, seatVersions: [1, 2, 3, 2] },
-          { reservationId: party.reservationId, performanceId: club, userId: party.userId, seatVersions: [] },
+          {
+            reservationId: over.reservationId,
+            performanceId: hall,
+            userId: over.userId,
+            endsPass: false,
+            seatVersions: [1, 2, 3, 2],
+          },
+          {
+            reservationId: party.reservationId,
+            performanceId: club,
+            userId: party.userId,
+            endsPass: false,
+            seatVersions: [],
+          },
         ]);
         expect(await statuses(over, party, open)).toEqual(['EXPIRED', 'EXPIRED', 'HELD']);
         expect(told(await under.seats(hall))).toEqual(['1: AVAILABLE@2', '3: AVAILABLE@2', '5: HELD@1']);
@@ -362,7 +374,7 @@ export function ledgerContract(name: string, makeLedger: () => Promise<LedgerUnd
         const hold = grant(hall, { 1: 1, 2: 1 });
         await ledger.persistHolds([hold]);
         const { reservationId, userId } = hold;
-        const release = { reservationId, performanceId: hall, userId, seatVersions: [1, 2, 2, 2] };
+        const release = { reservationId, performanceId: hall, userId, endsPass: true, seatVersions: [1, 2, 2, 2] };
         expect(await under.cancel(reservationId)).toEqual(release);
         expect(await under.cancel(reservationId)).toBeNull();
         expect(await statuses(hold)).toEqual(['CANCELLED']);

@@ -8,7 +8,16 @@ import { HoldFlush, type HoldFlushOptions } from './flush.ts';
 const flushDelayMsMax = 10;
 
 function request(id: string, fields: Partial<HoldRequest> = {}): HoldRequest {
-  return { reservationId: id, performanceId: 1, userId: 1, seats: [1], partySize: 0, isRepeat: false, ...fields };
+  return {
+    reservationId: id,
+    performanceId: 1,
+    userId: 1,
+    seats: [1],
+    partySize: 0,
+    isRepeat: false,
+    pass: 0,
+    ...fields,
+  };
 }
 
 function holdOf(of: HoldRequest): Hold {

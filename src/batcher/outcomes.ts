@@ -2,7 +2,9 @@
 import { Code } from '../domain/codes.ts';
 import type { HoldOutcome } from '../domain/reservation.ts';
 
-function refused(code: Code, detail: string): HoldOutcome {
+type Refused = Extract<HoldOutcome, { kind: 'refused' }>;
+
+function refused(code: Code, detail: string): Refused {
   return { kind: 'refused', refusal: { code, detail } };
 }
 

@@ -36,6 +36,8 @@ export interface HoldRequest {
   readonly partySize: number;
   /** True when an earlier try with this id ended without knowing its outcome: it may be granted already. */
   readonly isRepeat: boolean;
+  /** The number of the queue pass; 0 for none, -1 for one that is forged or of somebody else. */
+  readonly pass: number;
 }
 
 /** One entry of the journal: the holds one script call granted. It is removed when none of them is open any more. */
@@ -46,7 +48,7 @@ export interface JournalEntry {
 }
 
 /** A hold that Redis granted, as the journal keeps it and MySQL commits it. */
-export interface Hold extends Omit<HoldRequest, 'isRepeat'> {
+export interface Hold extends Omit<HoldRequest, 'isRepeat' | 'pass'> {
   /** The version each seat has with this hold, in the order of `seats`; MySQL must be one behind. */
   readonly versions: readonly number[];
   /** In the currency's minor unit. */
@@ -98,6 +100,8 @@ export interface Release {
   readonly reservationId: string;
   readonly performanceId: number;
   readonly userId: number;
+  /** True when the queue pass it was made with ends too: the user has cancelled; time alone leaves the pass its own end. */
+  readonly endsPass: boolean;
   /** Seat number and its version after the release, alternating. */
   readonly seatVersions: readonly number[];
 }

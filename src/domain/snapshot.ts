@@ -1,5 +1,6 @@
 /** One moment of a performance, everything Redis needs to decide: read by src/persist, written by src/lua. */
 import type { Performance } from './performance.ts';
+import type { Room } from './waiting-room.ts';
 
 /** A seat that is not as it was created. */
 export interface SeatState {
@@ -23,4 +24,6 @@ export interface Snapshot {
   /** Reservation id by seat, for the seats that are held or occupied. */
   readonly ownerOf: ReadonlyMap<number, string>;
   readonly reservations: readonly LiveReservation[];
+  /** Its waiting room; null for none. */
+  readonly room: Room | null;
 }

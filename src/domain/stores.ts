@@ -3,6 +3,7 @@
  * seeded simulation implements it again with faults. Every method may be called twice with the same ids.
  */
 import type { Hold, HoldOutcome, HoldRequest, Release } from './reservation.ts';
+import type { AdmissionRound, Draw, Place, PlaceRequest, Room, RoomState } from './waiting-room.ts';
 
 /** The requests of one performance in one flush, in order of arrival. */
 export interface HoldGroup {
@@ -50,4 +51,44 @@ export interface Ledger {
   persistHolds(holds: readonly Hold[]): Promise<PersistResult[]>;
   /** Expires reservations whose time is over by MySQL's clock, at most `countMax`. Rejects with StoreUnavailable. */
   expireDue(countMax: number): Promise<Release[]>;
+}
+
+/** The requests of one waiting room in one flush, in order of arrival. */
+export interface PlaceGroup {
+  readonly performanceId: number;
+  readonly requests: readonly PlaceRequest[];
+}
+
+/** What the room says to one request: decided, its performance not warm, or not reached (outcome unknown). */
+export type PlaceDecision = Place | { readonly status: 'cold' } | { readonly status: 'failed'; readonly error: Error };
+
+/** The waiting rooms: Redis. */
+export interface RoomStore {
+  /**
+   * Serves all groups in one pipeline. One array a group, one decision a request, in the order given. Never rejects: what
+   * could not be reached is `failed`.
+   */
+  serve(groups: readonly PlaceGroup[]): Promise<PlaceDecision[][]>;
+  /** One round of admission of every room; call it every `roundMs`. Rejects with StoreUnavailable. */
+  admit(roundMs: number): Promise<AdmissionRound[]>;
+  /**
+   * Gives the early tickets of a draw their numbers: `numbers[i]` to the ticket `firstArrival + i`. May be called again.
+   * Rejects with StoreUnavailable.
+   */
+  draw(draw: Draw, numbers: readonly number[]): Promise<void>;
+  /** Puts settings in force, unless newer ones are. Rejects with StoreUnavailable. */
+  configure(performanceId: number, room: Room): Promise<void>;
+  /** A sign of life of those who wait: none of them counts as absent for `forMs`. Rejects with StoreUnavailable. */
+  seen(performanceId: number, userIds: readonly number[], forMs: number): Promise<void>;
+  /** Null when the performance is not warm. Rejects with StoreUnavailable. */
+  state(performanceId: number): Promise<RoomState | null>;
+}
+
+/** What MySQL keeps of waiting rooms beside their settings. All reject with StoreUnavailable. */
+export interface RoomLedger {
+  /** Writes down how many tickets were given out. */
+  writeIssued(performanceId: number, issued: number): Promise<void>;
+  /** Stores a draw, or finds the one there is of these tickets; its seed is never changed. */
+  writeDraw(draw: Draw): Promise<Draw>;
+  readDraws(performanceId: number): Promise<Draw[]>;
 }

@@ -66,3 +66,19 @@ export function schemaErrors(validator: Validator<Record<never, never>, TSchema>
   const first = errors[0] ?? { path: '', message: 'is not valid' };
   return { code: Code.validationFailed, detail: `${first.path || 'body'}: ${first.message}`, errors };
 }
+
+// DATETIME(3) of both databases holds the years 1000 to 9999; a sale needs fewer.
+const timeMsMin = Date.UTC(1970, 0, 1);
+const timeMsMax = Date.UTC(9999, 0, 1);
+
+/** Unix milliseconds of an ISO 8601 text, null for none, or what is wrong with it. */
+export function timeOf(path: string, text: string | null | undefined): number | null | Refusal {
+  if (text === undefined || text === null) return null;
+  const ms = Date.parse(text);
+  return ms >= timeMsMin && ms < timeMsMax ? ms : invalid(path, 'is not a time');
+}
+
+/** True for a refusal among values. */
+export function isRefusal(value: unknown): value is Refusal {
+  return typeof value === 'object' && value !== null && 'code' in value;
+}

@@ -3,7 +3,7 @@ import type { Catalog, PerformanceView, SeatMap } from '../catalog/catalog.ts';
 import { Code } from '../domain/codes.ts';
 import { type Event, type PerformancePlan, type Seating, seatLabel } from '../domain/performance.ts';
 import type { Refusal } from '../domain/reservation.ts';
-import { invalid } from './body.ts';
+import { invalid, isRefusal, timeOf } from './body.ts';
 import { type Answer, problem } from './reply.ts';
 import type { Call, Route } from './route.ts';
 import { type EventBody, eventBody, type PerformanceBody, performanceBody, placesMax } from './schemas.ts';
@@ -60,21 +60,6 @@ function seatingOf(body: PerformanceBody['seating']): Seating | Refusal {
   if (seatsPerRow === undefined) return invalid('/seating/seatsPerRow', 'is required');
   if (rows * seatsPerRow > placesMax) return invalid('/seating/rows', `makes more than ${placesMax} seats`);
   return { kind, seats: rows * seatsPerRow, seatsPerRow };
-}
-
-// DATETIME(3) of both databases holds the years 1000 to 9999; a sale needs fewer.
-const timeMsMin = Date.UTC(1970, 0, 1);
-const timeMsMax = Date.UTC(9999, 0, 1);
-
-/** Unix milliseconds of an ISO 8601 text, null for none, or what is wrong with it. */
-function timeOf(path: string, text: string | null | undefined): number | null | Refusal {
-  if (text === undefined || text === null) return null;
-  const ms = Date.parse(text);
-  return ms >= timeMsMin && ms < timeMsMax ? ms : invalid(path, 'is not a time');
-}
-
-function isRefusal(value: unknown): value is Refusal {
-  return typeof value === 'object' && value !== null && 'code' in value;
 }
 
 function planOf(eventId: number, body: PerformanceBody): PerformancePlan | Refusal {

@@ -9,6 +9,7 @@ import { messageOf } from '../lib/errors.ts';
 import type { Database } from '../persist/database.ts';
 import { cancelHeld } from '../persist/releases.ts';
 import { listReservations, readReservation } from '../persist/reservations.ts';
+import type { QueueTokens } from '../waiting-room/tokens.ts';
 import type { Identity } from './auth.ts';
 import { invalid } from './body.ts';
 import { type Answer, problem } from './reply.ts';
@@ -18,6 +19,7 @@ import { type HoldBody, holdBody, type ReservationsQuery, reservationsQuery } fr
 export interface ReservationRoutesOptions {
   readonly clock: Clock;
   readonly flush: HoldFlush;
+  readonly tokens: QueueTokens;
   readonly store: HoldStore;
   readonly database: Database;
   readonly ack: 'persisted' | 'held';
@@ -86,19 +88,22 @@ function faultOf({ seats, partySize }: HoldBody): Answer | null {
 const noSeats: readonly number[] = [];
 
 export function reservationRoutes(options: ReservationRoutesOptions): Route[] {
-  const { clock, flush, store, database, ack, requestDeadlineMs, log } = options;
+  const { clock, flush, tokens, store, database, ack, requestDeadlineMs, log } = options;
 
   function submit(call: Call, onAnswer: (answer: Answer) => void): void {
     const body = call.body as HoldBody;
     const fault = faultOf(body);
     if (fault !== null) return onAnswer(fault);
+    const { performanceId } = body;
+    const { userId } = call.identity;
     const request = {
       reservationId: call.newId,
-      performanceId: body.performanceId,
-      userId: call.identity.userId,
+      performanceId,
+      userId,
       seats: body.seats ?? noSeats,
       partySize: body.partySize ?? 0,
       isRepeat: call.isRepeat,
+      pass: tokens.passNumber(call.headers[0] ?? '', performanceId, userId),
     };
     call.pending = flush.submit(request, clock.nowMs() + requestDeadlineMs, (outcome) => {
       onAnswer(outcome.kind === 'held' ? heldAnswer(outcome.hold) : problem(outcome.refusal));
@@ -176,6 +181,7 @@ export function reservationRoutes(options: ReservationRoutesOptions): Route[] {
       summary: 'Hold seats, or places for a party',
       auth: 'user',
       body: holdBody,
+      headers: ['queue-pass'],
       isCreating: true,
       success: [201, 'Held until `expiresAt`'],
       codes: [
@@ -186,6 +192,8 @@ export function reservationRoutes(options: ReservationRoutesOptions): Route[] {
         Code.alreadyReserved,
         Code.bookingNotOpen,
         Code.bookingClosed,
+        Code.queuePassRequired,
+        Code.queuePassInvalid,
         Code.overloaded,
       ],
       handle: hold,

@@ -8,7 +8,7 @@ export interface Shape<Schema extends TSchema = TSchema> {
   readonly validator: Validator<Record<never, never>, Schema>;
 }
 
-function shape<Schema extends TSchema>(schema: Schema): Shape<Schema> {
+export function shape<Schema extends TSchema>(schema: Schema): Shape<Schema> {
   return { schema, validator: Compile(schema) };
 }
 
@@ -73,6 +73,28 @@ export const performanceBody = shape(
   }),
 );
 export type PerformanceBody = Static<typeof performanceBody.schema>;
+
+const admitPerSecondMax = 100_000;
+const maxActiveMax = 10_000_000;
+const passSecondsMax = 24 * 3600;
+
+export const roomBody = shape(
+  Type.Object({
+    mode: Type.Union([Type.Literal('on'), Type.Literal('off')]),
+    admitPerSecond: Type.Number({
+      minimum: 0,
+      maximum: admitPerSecondMax,
+      description: 'people a second; a fraction for less than one, 0 for a pause',
+    }),
+    maxActive: Type.Integer({ minimum: 1, maximum: maxActiveMax, description: 'passes out at once' }),
+    passSeconds: Type.Optional(Type.Integer({ minimum: 1, maximum: passSecondsMax, default: 300 })),
+    opensAt: Type.Optional(Type.Union([time, Type.Null()])),
+    drawBeforeOpen: Type.Optional(
+      Type.Boolean({ default: false, description: 'shuffle all who join before opensAt at that moment' }),
+    ),
+  }),
+);
+export type RoomBody = Static<typeof roomBody.schema>;
 
 const status = Type.Union([
   Type.Literal('HELD'),

@@ -13,13 +13,14 @@ import { Code } from '../domain/codes.ts';
 import { newReservationId } from '../domain/ids.ts';
 import type { Refusal } from '../domain/reservation.ts';
 import type { Clock } from '../lib/clock.ts';
-import { messageOf, StoreUnavailable } from '../lib/errors.ts';
 import type { Authenticate, Identity } from './auth.ts';
 import { bodyBytesMax, invalid, isPlain, type MediaType, mediaTypeOf, parseBody, schemaErrors } from './body.ts';
-import { fingerprintOf, type Idempotency, isIdempotencyKey } from './idempotency.ts';
+import type { Dispatch, Opened } from './dispatch.ts';
+import { isIdempotencyKey } from './idempotency.ts';
 import type { RateLimit } from './rate-limit.ts';
 import { type Answer, Exchange, problem } from './reply.ts';
-import type { Call, Route } from './route.ts';
+import type { Route } from './route.ts';
+import type { Sockets } from './sockets.ts';
 
 declare module 'uWebSockets.js' {
   interface TemplatedApp {
@@ -37,17 +38,16 @@ export interface ServerOptions {
   readonly routes: readonly Route[];
   readonly authenticate: Authenticate;
   readonly rateLimit: RateLimit;
-  readonly idempotency: Idempotency;
+  readonly dispatch: Dispatch;
+  readonly sockets: Sockets;
   readonly clock: Clock;
-  readonly onAnswer: (route: number, status: number) => void;
-  readonly log: { error(message: string, fields?: Record<string, unknown>): void };
 }
 
 // LIBUS_LISTEN_DEFAULT and LIBUS_LISTEN_EXCLUSIVE_PORT; by default a second process takes half the connections silently.
 const listenShared = 0;
 const listenExclusive = 1;
 
-const nobody: Identity = { userId: 0, role: 'user' };
+const nobody: Identity = { userId: 0, role: 'user', endsAtMs: Number.POSITIVE_INFINITY };
 const noQuery: Readonly<Record<string, string>> = {};
 const noHeaders: readonly string[] = [];
 
@@ -70,30 +70,18 @@ const notPlain = problem(
 const badKey = problem(invalid('Idempotency-Key', 'must be 1 to 64 visible ASCII characters'));
 const notFound = problem({ code: Code.notFound, detail: 'No such path.' });
 const stopping = problem({ code: Code.unavailable, detail: 'This gateway is stopping; try again.' });
-const storeDown = problem({ code: Code.unavailable, detail: 'A store does not answer; try again.' });
-
-/** A request that passed its headers; the body, when there is one, is read next. One object from headers to answer. */
-interface Opened extends Call {
-  readonly route: Route;
-  readonly index: number;
-  readonly exchange: Exchange;
-  readonly idempotencyKey: string;
-  body: unknown;
-}
 
 export class Server {
   readonly #options: ServerOptions;
   readonly #app: TemplatedApp;
   #listenSocket: us_listen_socket | null = null;
   #isDraining = false;
-  /** Requests whose answer is still being worked out. */
-  #openCount = 0;
-  readonly #whenIdle: (() => void)[] = [];
 
   constructor(options: ServerOptions) {
     this.#options = options;
     this.#app = App();
     for (let index = 0; index < options.routes.length; index++) this.#register(options.routes[index]!, index);
+    options.sockets.register(this.#app);
     this.#registerOthers();
   }
 
@@ -112,15 +100,12 @@ export class Server {
     });
   }
 
-  /** Takes no new connection and refuses new requests on those there are; resolves when every request has its answer. */
+  /** Takes no new connection and refuses new requests on those there are; resolves when every one has its answer. */
   drain(): Promise<void> {
     this.#isDraining = true;
     if (this.#listenSocket !== null) us_listen_socket_close(this.#listenSocket);
     this.#listenSocket = null;
-    if (this.#openCount === 0) return Promise.resolve();
-    return new Promise((resolve) => {
-      this.#whenIdle.push(resolve);
-    });
+    return this.#options.dispatch.idle();
   }
 
   /** Closes every connection. */
@@ -162,28 +147,29 @@ export class Server {
   // The request is uWebSockets.js's until this returns: everything needed of it is read here.
   #serve(route: Route, index: number, response: HttpResponse, request: HttpRequest): void {
     const options = this.#options;
+    const { dispatch } = options;
     const exchange = this.#exchangeOf(response, request);
     if (this.#isDraining) {
       exchange.closesConnection = true;
-      return this.#answer(index, exchange, stopping);
+      return dispatch.answer(index, exchange, stopping);
     }
     let identity: Identity | null = nobody;
     if (route.auth !== 'none') {
       identity = options.authenticate(request.getHeader('authorization'));
-      if (identity === null) return this.#answer(index, exchange, unauthorized);
+      if (identity === null) return dispatch.answer(index, exchange, unauthorized);
       if (!options.rateLimit.allows(identity.userId, options.clock.nowMs())) {
-        return this.#answer(index, exchange, rateLimited);
+        return dispatch.answer(index, exchange, rateLimited);
       }
-      if (route.auth === 'admin' && identity.role !== 'admin') return this.#answer(index, exchange, forbidden);
+      if (route.auth === 'admin' && identity.role !== 'admin') return dispatch.answer(index, exchange, forbidden);
     }
     const params = paramsOf(route.path, request);
-    if (!Array.isArray(params)) return this.#answer(index, exchange, problem(params as Refusal));
+    if (!Array.isArray(params)) return dispatch.answer(index, exchange, problem(params as Refusal));
     const query = route.query === undefined ? noQuery : Object.fromEntries(new URLSearchParams(request.getQuery()));
     if (route.query !== undefined && !route.query.validator.Check(query)) {
-      return this.#answer(index, exchange, problem(schemaErrors(route.query.validator, query)));
+      return dispatch.answer(index, exchange, problem(schemaErrors(route.query.validator, query)));
     }
     const idempotencyKey = route.isCreating === true ? request.getHeader('idempotency-key') : '';
-    if (idempotencyKey !== '' && !isIdempotencyKey(idempotencyKey)) return this.#answer(index, exchange, badKey);
+    if (idempotencyKey !== '' && !isIdempotencyKey(idempotencyKey)) return dispatch.answer(index, exchange, badKey);
     const opened: Opened = {
       route,
       index,
@@ -199,96 +185,28 @@ export class Server {
       pending: null,
     };
     if (route.body === undefined) {
-      this.#run(opened);
+      dispatch.run(opened);
       return;
     }
     const mediaType = mediaTypeOf(request.getHeader('content-type'));
-    if (mediaType === 'unsupported') return this.#answer(index, exchange, unsupported);
-    if (Number(request.getHeader('content-length')) > bodyBytesMax) return this.#answer(index, exchange, tooLarge);
+    if (mediaType === 'unsupported') return dispatch.answer(index, exchange, unsupported);
+    if (Number(request.getHeader('content-length')) > bodyBytesMax) return dispatch.answer(index, exchange, tooLarge);
     exchange.readBody(bodyBytesMax, (body) => this.#onBody(opened, mediaType, body));
   }
 
   #onBody(opened: Opened, mediaType: Exclude<MediaType, 'unsupported'>, body: Buffer | null): void {
     const { route, index, exchange } = opened;
-    if (body === null) return this.#answer(index, exchange, tooLarge);
+    const { dispatch } = this.#options;
+    if (body === null) return dispatch.answer(index, exchange, tooLarge);
     const value = parseBody(body, mediaType);
-    if (value === undefined) return this.#answer(index, exchange, unreadable[mediaType]);
+    if (value === undefined) return dispatch.answer(index, exchange, unreadable[mediaType]);
     if ((mediaType === 'msgpack' || opened.idempotencyKey !== '') && !isPlain(value)) {
-      return this.#answer(index, exchange, notPlain);
+      return dispatch.answer(index, exchange, notPlain);
     }
     const { validator } = route.body!;
-    if (!validator.Check(value)) return this.#answer(index, exchange, problem(schemaErrors(validator, value)));
+    if (!validator.Check(value)) return dispatch.answer(index, exchange, problem(schemaErrors(validator, value)));
     opened.body = value;
-    this.#run(opened);
-  }
-
-  #run(opened: Opened): void {
-    const { route, index, exchange } = opened;
-    try {
-      if (opened.idempotencyKey !== '') return this.#await(opened, this.#runOnce(opened));
-      if (route.submit !== undefined) return this.#submit(opened, route.submit);
-      const answer = route.handle(opened);
-      if (answer instanceof Promise) this.#await(opened, answer);
-      else this.#answer(index, exchange, answer);
-    } catch (thrown) {
-      this.#fail(index, exchange, thrown);
-    }
-  }
-
-  #submit(opened: Opened, submit: NonNullable<Route['submit']>): void {
-    const { index, exchange } = opened;
-    this.#openCount++;
-    try {
-      submit(opened, (answer) => {
-        this.#answer(index, exchange, answer);
-        this.#leave();
-      });
-      exchange.pending = opened.pending;
-    } catch (thrown) {
-      this.#fail(index, exchange, thrown);
-      this.#leave();
-    }
-  }
-
-  #await({ index, exchange }: Opened, answer: Promise<Answer>): void {
-    this.#openCount++;
-    answer.then(
-      (settled) => {
-        this.#answer(index, exchange, settled);
-        this.#leave();
-      },
-      (thrown: unknown) => {
-        this.#fail(index, exchange, thrown);
-        this.#leave();
-      },
-    );
-  }
-
-  /** A keyed request is not dropped with its client: somebody may wait for the same key. */
-  #runOnce(opened: Opened): Promise<Answer> {
-    const { route, params, idempotencyKey, body, newId, identity } = opened;
-    const fingerprint = fingerprintOf(`${route.method} ${route.path} ${params.join(' ')}`, body);
-    return this.#options.idempotency.run(identity.userId, idempotencyKey, fingerprint, newId, async (id) =>
-      route.handle({ ...opened, newId: id, isRepeat: id !== newId }),
-    );
-  }
-
-  #leave(): void {
-    this.#openCount--;
-    if (this.#openCount === 0) for (const resolve of this.#whenIdle.splice(0)) resolve();
-  }
-
-  #answer(index: number, exchange: Exchange, answer: Answer): void {
-    this.#options.onAnswer(index, answer.status);
-    exchange.send(answer);
-  }
-
-  #fail(index: number, exchange: Exchange, thrown: unknown): void {
-    if (!(thrown instanceof StoreUnavailable)) {
-      const stack = thrown instanceof Error ? thrown.stack : undefined;
-      this.#options.log.error('a request failed', { route: index, error: messageOf(thrown), stack });
-    }
-    this.#answer(index, exchange, storeDown);
+    dispatch.run(opened);
   }
 }
 

@@ -9,7 +9,10 @@
 -- KEYS[5] expiry        sorted set: reservationId by endMs (capacity performances; a seat carries its own end)
 -- KEYS[6] journal       stream: one entry a call, field h -> msgpack [endMs, holdSeconds, [[reservationId, userId,
 --                       partySize, [seat, ...], [version, ...], amount, [superseded reservationId, ...]], ...]]
--- ARGV[1] requests      msgpack: [[reservationId, userId as text, partySize, [seat, ...]], ...]; partySize 0 for seats
+-- KEYS[7] queue:tickets  KEYS[8] queue:active  KEYS[9] queue:used   (as in queue-serve.lua; read while a pass is needed)
+-- ARGV[1] requests      msgpack: [[reservationId, userId as text, partySize, [seat, ...], pass], ...]; partySize 0 for
+--                       seats; pass: the number of its ticket, 0 for none, -1 for one that is not good
+-- ARGV[2] channel       where the gateways whose clients watch the seats hear of changes
 --
 -- Returns nil when the performance is not warm, else msgpack:
 --   [remaining, price, holdSeconds, endMs, journalId or '', [result, ...]], one result a request:
@@ -18,38 +21,44 @@
 --   [2, seat, ...]          taken           [3]  sold out         [4, reservationId]  limit of the user reached
 --   [5]  not open yet       [6]  closed     [7, seat, ...]  no such seat
 --   [8]  seats asked of a capacity performance, or places of a seated one       [9, partySizeMax]  party too large
+--   [10]  a pass is needed     [11]  the pass is not the user's, over, or used by a live reservation
+-- Publishes, while somebody watches, msgpack [revision, [seat, status as in SeatStatus, ...]], in order of the changes.
 --
 -- All that the requests touch is read with one command a hash and written with one: 5.6 us a hold in calls of 100,
 -- 11.2 with commands and a journal entry a hold.
 
-local metaKey, seatsKey, reservationsKey, usersKey, expiryKey, journalKey = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
-local HELD, HELD_BEFORE, SEAT_TAKEN, SOLD_OUT, ALREADY_RESERVED, NOT_OPEN, CLOSED, NO_SEAT, WRONG_KIND, PARTY_TOO_LARGE = 0, 1, 2, 3, 4, 5, 6, 7, 8, 9
+local metaKey, seatsKey, reservationsKey, usersKey, expiryKey, journalKey, ticketsKey, activeKey, usedKey = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9]
+local HELD, HELD_BEFORE, SEAT_TAKEN, SOLD_OUT, ALREADY_RESERVED, NOT_OPEN, CLOSED, NO_SEAT, WRONG_KIND, PARTY_TOO_LARGE, PASS_REQUIRED, PASS_INVALID = 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11
 -- Fields a command: Lua's stack takes 8,000.
 local FIELDS_MAX = 4000
 
-local meta = redis.call('HMGET', metaKey, 'kind', 'places', 'remaining', 'price', 'holdSeconds', 'perUser', 'partyMax', 'opensAt', 'closesAt')
+local meta = redis.call('HMGET', metaKey, 'kind', 'places', 'remaining', 'price', 'holdSeconds', 'perUser', 'partyMax', 'opensAt', 'closesAt', 'queue', 'watchedUntil')
 if not meta[1] then
   return false
 end
 local seated = meta[1] == 'seated'
 local places, remaining, price, holdSeconds = tonumber(meta[2]), tonumber(meta[3]), tonumber(meta[4]), tonumber(meta[5])
 local perUser, partyMax, opensAt, closesAt = tonumber(meta[6]), tonumber(meta[7]), tonumber(meta[8]), tonumber(meta[9])
+local isPassNeeded = meta[10] == '1'
 
 local time = redis.call('TIME')
 local nowMs = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 local endMs = nowMs + holdSeconds * 1000
 local endText = string.format('%.0f', endMs)
+-- Seat, status, seat, status, ... in the order they change; nil while nobody watches.
+local changes = meta[11] and tonumber(meta[11]) > nowMs and {} or nil
 
 -- @include give-back
 
 -- What was read (false: no entry), and what is to be written, as field, value, field, value, ...
 local stored, userIds, seatValues = {}, {}, {}
-local reservationWrites, userWrites, seatWrites, expiryWrites = {}, {}, {}, {}
+local tickets, passEnds, usedBy = {}, {}, {}
+local reservationWrites, userWrites, seatWrites, expiryWrites, usedWrites = {}, {}, {}, {}, {}
 
-local function readAll(key, fields, into)
+local function readAll(command, key, fields, into)
   for first = 1, #fields, FIELDS_MAX do
     local last = math.min(first + FIELDS_MAX - 1, #fields)
-    local values = redis.call('HMGET', key, unpack(fields, first, last))
+    local values = redis.call(command, key, unpack(fields, first, last))
     for i = first, last do
       into[fields[i]] = values[i - first + 1]
     end
@@ -76,7 +85,14 @@ local function write()
   writeAll('HSET', reservationsKey, reservationWrites)
   writeAll('HSET', usersKey, userWrites)
   writeAll('ZADD', expiryKey, expiryWrites)
-  reservationWrites, userWrites, seatWrites, expiryWrites = {}, {}, {}, {}
+  writeAll('HSET', usedKey, usedWrites)
+  reservationWrites, userWrites, seatWrites, expiryWrites, usedWrites = {}, {}, {}, {}, {}
+end
+
+-- Whether the pass is this user's own and not over.
+local function isPassGood(userId, pass)
+  local number = string.match(tickets[userId] or '', '^N %d+ (%d+)$')
+  return pass > 0 and tonumber(number) == pass and passEnds[userId] and tonumber(passEnds[userId]) > nowMs
 end
 
 -- The first live reservation of this user, held and not over or confirmed, and how many there are.
@@ -192,10 +208,13 @@ local closedCode = nowMs < opensAt and NOT_OPEN or (closesAt > 0 and nowMs >= cl
 local granted = {}
 
 local function decide(request)
-  local id, userId, partySize, seats = request[1], request[2], request[3], request[4]
+  local id, userId, partySize, seats, pass = request[1], request[2], request[3], request[4], request[5]
   local before = read(reservationsKey, id, stored)
   if before then
     return grantedBefore(id, before, seats)
+  end
+  if isPassNeeded and not isPassGood(userId, pass) then
+    return { pass == 0 and PASS_REQUIRED or PASS_INVALID }
   end
   if closedCode then
     return { closedCode }
@@ -212,6 +231,11 @@ local function decide(request)
     if count >= perUser then
       return { ALREADY_RESERVED, live }
     end
+  end
+  -- One pass, one reservation: what was made with it lives. One that has ended, or that MySQL refused, gives it back.
+  local used = usedBy[userId]
+  if used and used ~= id and liveReservations(used) then
+    return { PASS_INVALID }
   end
   local versions, lapsed = {}, nil
   if seated then
@@ -246,6 +270,17 @@ local function decide(request)
     seatValues[seat] = value
     seatWrites[#seatWrites + 1] = seat
     seatWrites[#seatWrites + 1] = value
+    if changes then
+      changes[#changes + 1] = seat
+      changes[#changes + 1] = 1
+    end
+  end
+  if isPassNeeded then
+    usedBy[userId] = id
+    usedWrites[#usedWrites + 1] = userId
+    usedWrites[#usedWrites + 1] = id
+    -- Whoever pays is still inside, however long the pass was good for: one command, since it is rare beside the others.
+    redis.call('ZADD', activeKey, 'GT', endText, userId)
   end
   local value = userId .. ' ' .. endText .. ' ' .. partySize .. ' ' .. table.concat(seats, ',')
   stored[id] = value
@@ -273,10 +308,15 @@ for i = 1, #requests do
     seats[#seats + 1] = request[4][k]
   end
 end
-readAll(reservationsKey, ids, stored)
-readAll(usersKey, users, userIds)
+readAll('HMGET', reservationsKey, ids, stored)
+readAll('HMGET', usersKey, users, userIds)
 if seated then
-  readAll(seatsKey, seats, seatValues)
+  readAll('HMGET', seatsKey, seats, seatValues)
+end
+if isPassNeeded then
+  readAll('HMGET', ticketsKey, users, tickets)
+  readAll('ZMSCORE', activeKey, users, passEnds)
+  readAll('HMGET', usedKey, users, usedBy)
 end
 
 local results = {}
@@ -289,6 +329,9 @@ if #granted > 0 then
   write()
   journalId = redis.call('XADD', journalKey, '*', 'h', cmsgpack.pack({ endMs, holdSeconds, granted }))
   redis.call('HSET', metaKey, 'remaining', remaining)
-  redis.call('HINCRBY', metaKey, 'revision', 1)
+  local revision = redis.call('HINCRBY', metaKey, 'revision', 1)
+  if changes then
+    redis.call('PUBLISH', ARGV[2], cmsgpack.pack({ revision, changes }))
+  end
 end
 return cmsgpack.pack({ remaining, price, holdSeconds, endMs, journalId, results })

@@ -10,6 +10,18 @@ export interface PerformanceKeys {
   readonly journal: string;
   readonly void: string;
   readonly lock: string;
+  readonly queue: string;
+  readonly tickets: string;
+  readonly waiting: string;
+  readonly early: string;
+  readonly active: string;
+  readonly seen: string;
+  readonly line: string;
+  readonly used: string;
+  /** Where changes of the seats are published while somebody watches. */
+  readonly seatsChannel: string;
+  /** Where rounds of admission are published. */
+  readonly queueChannel: string;
 }
 
 /** The keys of one performance. */
@@ -24,6 +36,16 @@ export function performanceKeys(performanceId: number): PerformanceKeys {
     journal: `${tag}:journal`,
     void: `${tag}:void`,
     lock: `${tag}:lock`,
+    queue: `${tag}:queue`,
+    tickets: `${tag}:queue:tickets`,
+    waiting: `${tag}:queue:waiting`,
+    early: `${tag}:queue:early`,
+    active: `${tag}:queue:active`,
+    seen: `${tag}:queue:seen`,
+    line: `${tag}:queue:line`,
+    used: `${tag}:queue:used`,
+    seatsChannel: `fastpass:seats:${performanceId}`,
+    queueChannel: `fastpass:queue:${performanceId}`,
   };
 }
 
@@ -41,6 +63,12 @@ export function idempotencyKey(userId: number, key: string): string {
 /** Where gateways are asked to settle a performance, and where they answer. */
 export const settleChannel = 'fastpass:settle';
 export const settledChannel = 'fastpass:settled';
+
+/** Where users are told of their own reservations. */
+export const reservationsChannel = 'fastpass:reservations';
+
+/** Set of the performances with a waiting room: where the leader admits. */
+export const roomsKey = 'fastpass:rooms';
 
 /** Set of the performances that have been warm: where the journal recovery looks. */
 export const warmPerformancesKey = 'fastpass:performances';

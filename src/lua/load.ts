@@ -3,9 +3,12 @@ import { randomUUID } from 'node:crypto';
 import { placesOf } from '../domain/performance.ts';
 import { SeatStatus } from '../domain/reservation.ts';
 import type { Snapshot } from '../domain/snapshot.ts';
+import type { Room } from '../domain/waiting-room.ts';
 import { StoreUnavailable } from '../lib/errors.ts';
 import type { RedisConnection } from './connection.ts';
-import { loadKeys, performanceKeys, warmPerformancesKey } from './keys.ts';
+import { scriptPackr } from './journal.ts';
+import { loadKeys, performanceKeys, roomsKey, warmPerformancesKey } from './keys.ts';
+import { roomFields } from './rooms.ts';
 import { warmCall } from './scripts.ts';
 
 /** What a load must know before MySQL is read. */
@@ -91,6 +94,18 @@ function remainingOf(snapshot: Snapshot): number {
   return placesOf(performance) - taken;
 }
 
+/**
+ * Tickets given out since MySQL was last told are fewer than this: numbers that go on behind them meet none of them.
+ */
+const issuedUnknownMax = 50_000;
+
+/** The waiting room as warm.lua takes it. */
+function packRoom(room: Room | null): Buffer {
+  if (room === null) return Buffer.alloc(0);
+  const issued = room.issued === 0 ? 0 : room.issued + issuedUnknownMax;
+  return scriptPackr.pack([room.revision, issued, ...roomFields(room)]);
+}
+
 /** Writes the snapshot and makes it the truth of Redis, unless it is warm already or void. Rejects with StoreUnavailable. */
 export async function finishLoad(
   connection: RedisConnection,
@@ -141,11 +156,15 @@ export async function finishLoad(
         loaded,
         start.voidBefore,
         writes.map(([, fields]) => fields.length > 0),
+        packRoom(snapshot.room),
         Object.entries(meta).flat().map(String),
       ),
     );
     // Again: Redis may have been emptied since the first time, and the recovery looks at the journals named here only.
-    if (reply === 0) await connection.client.sadd(warmPerformancesKey, start.performanceId);
+    if (reply === 0) {
+      await connection.client.sadd(warmPerformancesKey, start.performanceId);
+      if (snapshot.room !== null) await connection.client.sadd(roomsKey, start.performanceId);
+    }
     return reply === 0 ? 'warmed' : reply === 1 ? 'already' : 'void';
   } catch (thrown) {
     throw thrown instanceof StoreUnavailable ? thrown : new StoreUnavailable('redis', thrown);

@@ -3,34 +3,50 @@
 --
 -- KEYS[1] meta   KEYS[2] seats   KEYS[3] reservations   KEYS[4] users   KEYS[5] expiry   (as in hold.lua)
 -- KEYS[6] void          string: written while the performance is cold, so that a load under way starts again
--- ARGV[1] releases      msgpack: [[reservationId, seat, version, seat, version, ...], ...]; versions as MySQL has them now
+-- KEYS[7] queue:tickets   KEYS[8] queue:active   KEYS[9] queue:used   (as in queue-serve.lua)
+-- ARGV[1] releases      msgpack: [[reservationId, userId as text, 1 when its queue pass ends with it else 0,
+--                       [seat, version, ...]], ...]; versions as MySQL has them now
+-- ARGV[2] channel       as in hold.lua
 --
--- Returns the places remaining now, or -1 when the performance is not warm.
+-- Returns the places remaining now, or -1 when the performance is not warm. Publishes as hold.lua.
 
-local metaKey, seatsKey, reservationsKey, usersKey, expiryKey, voidKey = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
+local metaKey, seatsKey, reservationsKey, usersKey, expiryKey, voidKey, ticketsKey, activeKey, usedKey = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9]
+
+local releases = cmsgpack.unpack(ARGV[1])
+local meta = redis.call('HMGET', metaKey, 'kind', 'watchedUntil')
+local time = redis.call('TIME')
+local changes = meta[2] and tonumber(meta[2]) > tonumber(time[1]) * 1000 and {} or nil
 
 -- @include give-back
 -- @include make-void
+-- @include end-pass
 
-local releases = cmsgpack.unpack(ARGV[1])
-if redis.call('EXISTS', metaKey) == 0 then
+for i = 1, #releases do
+  if releases[i][3] == 1 then
+    endPass(releases[i][2], releases[i][1])
+  end
+end
+if not meta[1] then
   makeVoid(releases[1][1])
   return -1
 end
 
 local freed = 0
 for i = 1, #releases do
-  local release = releases[i]
-  local stored = redis.call('HGET', reservationsKey, release[1])
+  local id, seatVersions = releases[i][1], releases[i][4]
+  local stored = redis.call('HGET', reservationsKey, id)
   if stored then
     local versions = {}
-    for k = 2, #release, 2 do
-      versions[tostring(release[k])] = release[k + 1]
+    for k = 1, #seatVersions, 2 do
+      versions[tostring(seatVersions[k])] = seatVersions[k + 1]
     end
-    freed = freed + giveBack(release[1], stored, versions)
+    freed = freed + giveBack(id, stored, versions)
   end
 end
 if freed > 0 then
-  redis.call('HINCRBY', metaKey, 'revision', 1)
+  local revision = redis.call('HINCRBY', metaKey, 'revision', 1)
+  if changes then
+    redis.call('PUBLISH', ARGV[2], cmsgpack.pack({ revision, changes }))
+  end
 end
 return redis.call('HINCRBY', metaKey, 'remaining', freed)

@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { Redis } from 'ioredis';
 import { describe, expect, inject, it } from 'vitest';
 import { performanceKeys } from './keys.ts';
+import { PlaceCode } from './rooms.ts';
 import * as scripts from './scripts.ts';
 import { HoldCode } from './store.ts';
 
@@ -50,7 +51,13 @@ const calls: readonly scripts.ScriptCall[] = [
   scripts.releaseCall(keys, Buffer.alloc(0)),
   scripts.coolCall(keys, ['id']),
   scripts.forgetCall(keys, ['1-1']),
-  scripts.warmCall(keys, loadedKeys, '', [true, false, false, false], ['kind', 'seated']),
+  scripts.warmCall(keys, loadedKeys, '', [true, false, false, false], Buffer.alloc(0), ['kind', 'seated']),
+  scripts.queueServeCall(keys, Buffer.alloc(0), 1),
+  scripts.queueAdmitCall(keys, 1),
+  scripts.queueDrawCall(keys, Buffer.alloc(0), '1 2', true),
+  scripts.queueSetCall(keys, 1, ['mode', 'on']),
+  scripts.queueSeenCall(keys, 1, ['1']),
+  scripts.watchSeatsCall(keys, 1),
   scripts.leaseCall('lease', 'owner', 1),
   scripts.leaseEndCall('lease', 'owner'),
 ];
@@ -99,7 +106,7 @@ describe.each(loaded.map((script) => [script.name, script] as const))('%s.lua', 
 
   it('is called with as many keys, in the order of its head', () => {
     expect(call.keys).toHaveLength(keyCount);
-    for (const [, index, what] of head.matchAll(/(?:^-- |\s{3})KEYS\[(\d+)\]\s+(\w+)/gm)) {
+    for (const [, index, what] of head.matchAll(/(?:^-- |\s{3})KEYS\[(\d+)\]\s+([\w:]+)/gm)) {
       const key = call.keys[Number(index) - 1]!;
       if (key.startsWith('{p1}:')) expect(key).toBe(`{p1}:${what}`);
     }
@@ -117,7 +124,7 @@ describe.each(loaded.map((script) => [script.name, script] as const))('%s.lua', 
     }
     for (const [, each] of code.matchAll(/\b(\w+Key)\b/g)) expect([...given]).toContain(each);
     for (const [, command, key] of code.matchAll(/redis\.p?call\(('\w+'|\w+)(?:, ([^,)]+))?/g)) {
-      if (command === "'TIME'") continue;
+      if (command === "'TIME'" || command === "'PUBLISH'") continue;
       const isGiven = given.has(key!) || /^KEYS\[(?:\d+|i(?: \+ \d+)?)\]$/.test(key!);
       // `key` is the first parameter of a helper of the file, which is called with a given one.
       expect([command, key, isGiven || key === 'key']).toEqual([command, key, true]);
@@ -129,19 +136,22 @@ describe.each(loaded.map((script) => [script.name, script] as const))('%s.lua', 
   });
 });
 
-describe('hold.lua', () => {
-  const code = codeOf(readLua('hold.lua'));
+describe.each([
+  ['hold', HoldCode],
+  ['queue-serve', PlaceCode],
+] as const)('%s.lua', (name, known) => {
+  const code = codeOf(readLua(`${name}.lua`));
 
-  it('answers with the codes that the store reads', () => {
-    const [, names, values] = /^local (HELD, [A-Z_, ]+) = ([\d, ]+)$/m.exec(code)!;
+  it('answers with the codes that its caller reads', () => {
+    const [, names, values] = /^local ([A-Z]+, [A-Z_, ]+) = ([\d, ]+)$/m.exec(code)!;
     const numbers = values!.split(', ').map(Number);
     const camel = (text: string): string => text.toLowerCase().replace(/_(\w)/g, (_, letter) => letter.toUpperCase());
-    const codes = Object.fromEntries(names!.split(', ').map((name, i) => [camel(name), numbers[i]]));
-    expect(codes).toEqual(HoldCode);
+    const codes = Object.fromEntries(names!.split(', ').map((each, i) => [camel(each), numbers[i]]));
+    expect(codes).toEqual(known);
   });
 
   it('documents every code', () => {
-    const documented = [...headOf('hold').matchAll(/\[(\d)[\],]/g)].map(([, number]) => Number(number));
-    for (const number of Object.values(HoldCode)) expect(documented).toContain(number);
+    const documented = [...headOf(name).matchAll(/\[(\d+)[\],]/g)].map(([, number]) => Number(number));
+    for (const number of Object.values(known)) expect(documented).toContain(number);
   });
 });

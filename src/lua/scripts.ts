@@ -30,29 +30,37 @@ function loadScript(name: string, keyCount: number): Script {
   return { name, source, keyCount, sha: createHash('sha1').update(source).digest('hex') };
 }
 
-export const holdScript = loadScript('hold', 6);
-export const releaseScript = loadScript('release', 6);
+export const holdScript = loadScript('hold', 9);
+export const releaseScript = loadScript('release', 9);
 export const coolScript = loadScript('cool', 5);
 export const forgetScript = loadScript('forget', 3);
-export const warmScript = loadScript('warm', 11);
+export const warmScript = loadScript('warm', 12);
+export const queueServeScript = loadScript('queue-serve', 9);
+export const queueAdmitScript = loadScript('queue-admit', 8);
+export const queueDrawScript = loadScript('queue-draw', 5);
+export const queueSetScript = loadScript('queue-set', 3);
+export const queueSeenScript = loadScript('queue-seen', 1);
+export const watchSeatsScript = loadScript('watch-seats', 1);
 export const leaseScript = loadScript('lease', 1);
 export const leaseEndScript = loadScript('lease-end', 1);
 
-/** hold.lua: `requests` is msgpack of `[[reservationId, userId as text, partySize, [seat, ...]], ...]`. */
+/** hold.lua: `requests` is msgpack of `[[reservationId, userId as text, partySize, [seat, ...], pass], ...]`. */
 export function holdCall(keys: PerformanceKeys, requests: Buffer): ScriptCall {
+  const { meta, seats, reservations, users, expiry, journal, tickets, active, used, seatsChannel } = keys;
   return {
     script: holdScript,
-    keys: [keys.meta, keys.seats, keys.reservations, keys.users, keys.expiry, keys.journal],
-    args: [requests],
+    keys: [meta, seats, reservations, users, expiry, journal, tickets, active, used],
+    args: [requests, seatsChannel],
   };
 }
 
-/** release.lua: `releases` is msgpack of `[[reservationId, seat, version, ...], ...]`. */
+/** release.lua: `releases` is msgpack of `[[reservationId, userId as text, endsPass, [seat, version, ...]], ...]`. */
 export function releaseCall(keys: PerformanceKeys, releases: Buffer): ScriptCall {
+  const { meta, seats, reservations, users, expiry, tickets, active, used, seatsChannel } = keys;
   return {
     script: releaseScript,
-    keys: [keys.meta, keys.seats, keys.reservations, keys.users, keys.expiry, keys.void],
-    args: [releases],
+    keys: [meta, seats, reservations, users, expiry, keys.void, tickets, active, used],
+    args: [releases, seatsChannel],
   };
 }
 
@@ -61,7 +69,7 @@ export function coolCall(keys: PerformanceKeys, reservationIds: readonly string[
   return {
     script: coolScript,
     keys: [keys.meta, keys.seats, keys.reservations, keys.users, keys.expiry],
-    args: reservationIds,
+    args: [keys.seatsChannel, ...reservationIds],
   };
 }
 
@@ -71,19 +79,66 @@ export function forgetCall(keys: PerformanceKeys, entryIds: readonly string[]): 
 }
 
 /** warm.lua: `loaded` are the keys the load has written, `isLoaded` where there was anything to write,
- * `voidBefore` what `void` held before it, `meta` field, value, ... */
+ * `voidBefore` what `void` held before it, `room` msgpack of the waiting room or empty, `meta` field, value, ... */
 export function warmCall(
   keys: PerformanceKeys,
   loaded: readonly string[],
   voidBefore: string,
   isLoaded: readonly boolean[],
+  room: Buffer,
   meta: readonly string[],
 ): ScriptCall {
+  const { seats, reservations, users, expiry, journal, queue, seatsChannel } = keys;
   return {
     script: warmScript,
-    keys: [keys.meta, keys.seats, keys.reservations, keys.users, keys.expiry, keys.journal, keys.void, ...loaded],
-    args: [voidBefore, isLoaded.map(Number).join(''), ...meta],
+    keys: [keys.meta, seats, reservations, users, expiry, journal, keys.void, queue, ...loaded],
+    args: [voidBefore, isLoaded.map(Number).join(''), room, seatsChannel, ...meta],
   };
+}
+
+/** queue-serve.lua: `requests` is msgpack of `[[kind, userId as text, arrival, number], ...]`. */
+export function queueServeCall(keys: PerformanceKeys, requests: Buffer, absenceMs: number): ScriptCall {
+  const { meta, queue, tickets, waiting, early, active, seen, line, used } = keys;
+  return {
+    script: queueServeScript,
+    keys: [meta, queue, tickets, waiting, early, active, seen, line, used],
+    args: [requests, String(absenceMs)],
+  };
+}
+
+/** queue-admit.lua. */
+export function queueAdmitCall(keys: PerformanceKeys, roundMs: number): ScriptCall {
+  const { queue, tickets, waiting, early, active, seen, line, used, queueChannel } = keys;
+  return {
+    script: queueAdmitScript,
+    keys: [queue, tickets, waiting, early, active, seen, line, used],
+    args: [String(roundMs), queueChannel],
+  };
+}
+
+/** queue-draw.lua: `numbers` is msgpack of `[first arrival, [number, ...]]`; `range` is `'earlyFrom earlyTo'`. */
+export function queueDrawCall(keys: PerformanceKeys, numbers: Buffer, range: string, isLast: boolean): ScriptCall {
+  const { queue, tickets, waiting, early, line, queueChannel } = keys;
+  return {
+    script: queueDrawScript,
+    keys: [queue, tickets, waiting, early, line],
+    args: [numbers, range, isLast ? queueChannel : ''],
+  };
+}
+
+/** queue-set.lua: `settings` are fields and values. */
+export function queueSetCall(keys: PerformanceKeys, revision: number, settings: readonly string[]): ScriptCall {
+  return { script: queueSetScript, keys: [keys.meta, keys.queue, keys.void], args: [String(revision), ...settings] };
+}
+
+/** queue-seen.lua: 3,000 users at most. */
+export function queueSeenCall(keys: PerformanceKeys, absenceMs: number, userIds: readonly string[]): ScriptCall {
+  return { script: queueSeenScript, keys: [keys.seen], args: [String(absenceMs), ...userIds] };
+}
+
+/** watch-seats.lua. */
+export function watchSeatsCall(keys: PerformanceKeys, forMs: number): ScriptCall {
+  return { script: watchSeatsScript, keys: [keys.meta], args: [String(forMs)] };
 }
 
 /** lease.lua: takes or renews the lease for `owner`. */

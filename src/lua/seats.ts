@@ -1,8 +1,10 @@
 /** Reading warm performances: the seat map and the places left. */
-import type { SeatStatus } from '../domain/reservation.ts';
+import { type SeatStatus, seatStatusName } from '../domain/reservation.ts';
 import { StoreUnavailable } from '../lib/errors.ts';
 import type { RedisConnection } from './connection.ts';
+import { scriptPackr } from './journal.ts';
 import { performanceKeys } from './keys.ts';
+import { watchSeatsCall } from './scripts.ts';
 
 /** The places left of each performance; null where it is not warm. Rejects with StoreUnavailable. */
 export async function readRemaining(
@@ -57,4 +59,31 @@ export async function readTakenSeats(
   } catch (thrown) {
     throw new StoreUnavailable('redis', thrown);
   }
+}
+
+/**
+ * Says that somebody watches the seats: changes are published for `forMs` from now. Returns the revision of the seats, null
+ * when the performance is not warm. Rejects with StoreUnavailable.
+ */
+export async function watchSeats(
+  connection: RedisConnection,
+  performanceId: number,
+  forMs: number,
+): Promise<number | null> {
+  const reply = await connection.runOne(watchSeatsCall(performanceKeys(performanceId), forMs));
+  return typeof reply === 'number' ? reply : null;
+}
+
+/** Changes of the seats of a performance, in order; revision -1: they must be read anew. */
+export interface SeatNews {
+  readonly revision: number;
+  readonly changes: readonly (readonly [seat: number, status: SeatStatus])[];
+}
+
+/** Reads what hold.lua and release.lua publish. Throws on a message of another form. */
+export function parseSeatNews(message: Buffer): SeatNews {
+  const [revision, pairs]: [number, number[]] = scriptPackr.unpack(message);
+  const changes: [number, SeatStatus][] = [];
+  for (let i = 0; i < pairs.length; i += 2) changes.push([pairs[i]!, seatStatusName(pairs[i + 1]!)]);
+  return { revision, changes };
 }

@@ -4,11 +4,11 @@
  * and counts the answers; PUBLISH says how many to wait for. Nothing of it is kept in Redis, which may be emptied meanwhile.
  */
 import { randomUUID } from 'node:crypto';
-import type { Cluster, Redis } from 'ioredis';
 import { type Clock, sleep } from '../lib/clock.ts';
 import { messageOf, StoreUnavailable } from '../lib/errors.ts';
 import type { RedisConnection } from './connection.ts';
 import { settleChannel, settledChannel } from './keys.ts';
+import type { Subscriber } from './subscriber.ts';
 
 /** A gateway that does not answer in time is taken for dead; what it left is in the journal, or lost with Redis. */
 const waitMsMax = 2000;
@@ -22,6 +22,7 @@ interface Answers {
 
 export interface SettlementOptions {
   readonly connection: RedisConnection;
+  readonly subscriber: Subscriber;
   readonly clock: Clock;
   /** Resolves when MySQL has every hold this process was granted for the performance. */
   readonly settled: (performanceId: number) => Promise<void>;
@@ -30,34 +31,17 @@ export interface SettlementOptions {
 
 export class Settlement {
   readonly #options: SettlementOptions;
-  readonly #subscriber: Redis | Cluster;
   readonly #answersTo = new Map<string, Answers>();
 
   constructor(options: SettlementOptions) {
     this.#options = options;
-    // It subscribes again by itself after a reconnect.
-    this.#subscriber = options.connection.createSubscriber();
-    this.#subscriber.on('error', () => {
-      // The connection beside it reports the same loss; this one comes back by itself.
-    });
-    this.#subscriber.on('message', (channel: string, message: string) => {
-      if (channel === settledChannel) this.#count(message);
-      else void this.#answer(message);
-    });
   }
 
   /** Starts to answer other gateways. Rejects with StoreUnavailable. */
   async start(): Promise<void> {
-    try {
-      await this.#subscriber.connect();
-      await this.#subscriber.subscribe(settleChannel, settledChannel);
-    } catch (thrown) {
-      throw new StoreUnavailable('redis', thrown);
-    }
-  }
-
-  stop(): void {
-    this.#subscriber.disconnect();
+    const { subscriber } = this.#options;
+    await subscriber.subscribe(settledChannel, (message) => this.#count(message.toString()));
+    await subscriber.subscribe(settleChannel, (message) => void this.#answer(message.toString()));
   }
 
   /** Resolves when every gateway, this one too, has told MySQL all it was granted. Rejects with StoreUnavailable. */

@@ -81,7 +81,7 @@ describe('on real Redis', () => {
     // The release script is unknown now, the hold script is not.
     const before = wish(forgotten, [1]);
     await store.hold([{ performanceId: forgotten, requests: [before] }]);
-    await store.release([{ ...before, seatVersions: [1, 2] }]);
+    await store.release([{ ...before, endsPass: false, seatVersions: [1, 2] }]);
     const [[decision]] = (await store.hold([{ performanceId: known, requests: [wish(known, [1])] }])) as [
       Awaited<ReturnType<typeof store.hold>>[number],
     ];
@@ -113,7 +113,7 @@ describe('on real Redis', () => {
     // What a lost write may leave: the seat is somebody else's, the reservation still names it.
     const owned = `H 5 ${Date.now() + 60_000} ${other.reservationId}`;
     await connection.client.hset(performanceKeys(id).seats, '1', owned);
-    await store.release([{ ...released, seatVersions: [1, 2, 2, 2] }]);
+    await store.release([{ ...released, endsPass: false, seatVersions: [1, 2, 2, 2] }]);
     expect(await connection.client.hmget(performanceKeys(id).seats, '1', '2')).toEqual([owned, 'A 2']);
   });
 
@@ -121,7 +121,7 @@ describe('on real Redis', () => {
     const id = await warm();
     const request = wish(id, [1, 2]);
     await store.hold([{ performanceId: id, requests: [request] }]);
-    await store.release([{ ...request, seatVersions: [1, 2, 2, 2] }]);
+    await store.release([{ ...request, endsPass: false, seatVersions: [1, 2, 2, 2] }]);
     expect(remaining.filter(([performanceId]) => performanceId === id)).toEqual([
       [id, 8],
       [id, 10],
@@ -156,7 +156,7 @@ describe('on real Redis', () => {
     expect(decisions.map((group) => group.map(kindOf))).toEqual([['failed', 'failed']]);
     const hold = { ...request, versions: [1], amount: 0, holdMs: 1000, expiresAtMs: 1, supersedes: [] };
     for (const act of [
-      () => goneStore.release([{ ...request, seatVersions: [] }]),
+      () => goneStore.release([{ ...request, endsPass: false, seatVersions: [] }]),
       () => goneStore.cool(id, [request.reservationId]),
       () => goneStore.forget([{ ...hold, journal: { id: '1-1', open: 1 } }]),
       () => goneStore.journal(0, 1),

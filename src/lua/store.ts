@@ -20,6 +20,8 @@ export const HoldCode = {
   noSeat: 7,
   wrongKind: 8,
   partyTooLarge: 9,
+  passRequired: 10,
+  passInvalid: 11,
 } as const;
 
 /** `[remaining, price, holdSeconds, endMs, journalId, results]`, see hold.lua. */
@@ -30,6 +32,14 @@ type HoldResult = [number, ...unknown[]];
 const soldOut: HoldDecision = refuse({ code: Code.soldOut, detail: 'Not enough places are left.' });
 const notOpen: HoldDecision = refuse({ code: Code.bookingNotOpen, detail: 'Booking has not opened yet.' });
 const closed: HoldDecision = refuse({ code: Code.bookingClosed, detail: 'Booking is closed.' });
+const passRequired: HoldDecision = refuse({
+  code: Code.queuePassRequired,
+  detail: 'This performance has a waiting room: join it, and send the pass as Queue-Pass.',
+});
+const passInvalid: HoldDecision = refuse({
+  code: Code.queuePassInvalid,
+  detail: 'The queue pass is not yours, over, or used by a reservation that lives.',
+});
 const cold: HoldDecision = { kind: 'cold' };
 
 function refuse(refusal: Refusal): HoldDecision {
@@ -79,7 +89,9 @@ export class RedisHoldStore implements HoldStore {
     const releasesOf = Map.groupBy(releases, (release) => release.performanceId);
     const performanceIds = [...releasesOf.keys()];
     const calls = [...releasesOf].map(([performanceId, list]) => {
-      const rows = list.map(({ reservationId, seatVersions }) => [reservationId, ...seatVersions]);
+      const rows = list.map(({ reservationId, userId, endsPass, seatVersions }) => {
+        return [reservationId, String(userId), endsPass ? 1 : 0, seatVersions];
+      });
       return releaseCall(this.#keysOf(performanceId), scriptPackr.pack(rows));
     });
     const replies = await this.#connection.run(calls);
@@ -213,8 +225,8 @@ export class RedisHoldStore implements HoldStore {
 function packRequests(requests: readonly HoldRequest[]): Buffer {
   const rows: unknown[] = new Array(requests.length);
   for (let i = 0; i < requests.length; i++) {
-    const { reservationId, userId, partySize, seats } = requests[i]!;
-    rows[i] = [reservationId, String(userId), partySize, seats];
+    const { reservationId, userId, partySize, seats, pass } = requests[i]!;
+    rows[i] = [reservationId, String(userId), partySize, seats, pass];
   }
   return scriptPackr.pack(rows);
 }
@@ -280,6 +292,10 @@ function decisionOf(request: HoldRequest, result: HoldResult, grant: Grant): Hol
       return notOpen;
     case HoldCode.closed:
       return closed;
+    case HoldCode.passRequired:
+      return passRequired;
+    case HoldCode.passInvalid:
+      return passInvalid;
     case HoldCode.noSeat:
       return refuse({ code: Code.seatNotFound, detail: 'No such seat.', seats: result.slice(1) as number[] });
     case HoldCode.wrongKind: {

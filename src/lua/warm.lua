@@ -3,37 +3,54 @@
 --
 -- KEYS[1] meta   KEYS[2] seats   KEYS[3] reservations   KEYS[4] users   KEYS[5] expiry   KEYS[6] journal   (as in hold.lua)
 -- KEYS[7] void          string: set by a release that met the cold performance
--- KEYS[8..11]           loaded seats, reservations, users, expiry; absent where nothing was loaded
+-- KEYS[8] queue         as in queue-serve.lua
+-- KEYS[9..12]           loaded seats, reservations, users, expiry; absent where nothing was loaded
 -- ARGV[1] void          what KEYS[7] held before the load began; '' for nothing
--- ARGV[2] loaded        for KEYS[8..11] in order, 1 where something was loaded, 0 where not: '1100'
--- ARGV[3..]             fields and values of meta
+-- ARGV[2] loaded        for KEYS[9..12] in order, 1 where something was loaded, 0 where not: '1100'
+-- ARGV[3] room          msgpack [revision, issued, field, value, ...] of the waiting room in MySQL; '' for none
+-- ARGV[4] channel       as in hold.lua
+-- ARGV[5..]             fields and values of meta
 --
 -- Returns 0 warmed, 1 it was warm already, 2 the load is void: MySQL has changed or Redis has forgotten it, load again.
+-- Publishes msgpack [-1, []] where it warmed: whoever watches the seats must read them anew.
 
-local metaKey, seatsKey, reservationsKey, usersKey, expiryKey, journalKey, voidKey = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7]
+local metaKey, seatsKey, reservationsKey, usersKey, expiryKey, journalKey, voidKey, queueKey = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8]
+local changes = nil
 
 if redis.call('EXISTS', metaKey) == 1 then
-  redis.call('UNLINK', KEYS[8], KEYS[9], KEYS[10], KEYS[11])
+  redis.call('UNLINK', KEYS[9], KEYS[10], KEYS[11], KEYS[12])
   return 1
 end
 local isWhole = (redis.call('GET', voidKey) or '') == ARGV[1]
-for i = 8, 11 do
+for i = 9, 12 do
   -- Redis may have forgotten what was loaded: a missing hash must not pass for an empty one.
-  isWhole = isWhole and tostring(redis.call('EXISTS', KEYS[i])) == string.sub(ARGV[2], i - 7, i - 7)
+  isWhole = isWhole and tostring(redis.call('EXISTS', KEYS[i])) == string.sub(ARGV[2], i - 8, i - 8)
 end
 if not isWhole then
-  redis.call('UNLINK', KEYS[8], KEYS[9], KEYS[10], KEYS[11])
+  redis.call('UNLINK', KEYS[9], KEYS[10], KEYS[11], KEYS[12])
   return 2
 end
 
 for i = 2, 5 do
   redis.call('UNLINK', KEYS[i])
-  if redis.call('EXISTS', KEYS[i + 6]) == 1 then
-    redis.call('RENAME', KEYS[i + 6], KEYS[i])
+  if redis.call('EXISTS', KEYS[i + 7]) == 1 then
+    redis.call('RENAME', KEYS[i + 7], KEYS[i])
     redis.call('PERSIST', KEYS[i])
   end
 end
-redis.call('HSET', metaKey, unpack(ARGV, 3))
+redis.call('HSET', metaKey, unpack(ARGV, 5))
+
+-- @include set-room
+
+if ARGV[3] ~= '' then
+  local room = cmsgpack.unpack(ARGV[3])
+  setRoom(room[1], room, 3)
+  -- Where Redis has lost the room, numbers go on behind those that were given out.
+  redis.call('HSETNX', queueKey, 'issued', room[2])
+end
+if redis.call('HGET', queueKey, 'mode') == 'on' then
+  redis.call('HSET', metaKey, 'queue', 1)
+end
 
 -- @include give-back
 
@@ -80,4 +97,5 @@ end
 if replayed ~= 0 then
   redis.call('HINCRBY', metaKey, 'remaining', -replayed)
 end
+redis.call('PUBLISH', ARGV[4], cmsgpack.pack({ -1, {} }))
 return 0

@@ -4,11 +4,16 @@
  * refused ones are found in a few steps; that happens only after Redis has lost writes.
  */
 import { uuidFromBytes, uuidToBytes } from '../domain/ids.ts';
-import { type Hold, ReservationStatus } from '../domain/reservation.ts';
+import { type Hold, type Release, ReservationStatus } from '../domain/reservation.ts';
 import type { PersistResult } from '../domain/stores.ts';
 import { codeOf } from '../lib/errors.ts';
 import { type Database, integerLiteral, type Statements, toDateTime, uuidLiteral } from './database.ts';
 import { expireSuperseded } from './releases.ts';
+
+/** Told of reservations that MySQL has expired. */
+export type OnExpired = (releases: readonly Release[]) => void;
+
+const nobody: readonly Release[] = [];
 
 // The rows of a batch are written as literals, each checked for its type: 2 us a hold less than placeholders.
 
@@ -96,8 +101,8 @@ async function takePlaces(statements: Statements, performanceId: number, places:
   return result.affectedRows === 1;
 }
 
-/** Stores all holds, or none of them. False when a guard refused one. */
-function storeAll(database: Database, holds: readonly Hold[]): Promise<boolean> {
+/** Stores all holds, or none of them: null when a guard refused one. Returns the reservations they superseded. */
+function storeAll(database: Database, holds: readonly Hold[]): Promise<readonly Release[] | null> {
   const seatRows = seatRowsOf(holds);
   const superseded = [...new Set(holds.flatMap((hold) => hold.supersedes))];
   const placesOf = new Map<number, number>();
@@ -105,7 +110,7 @@ function storeAll(database: Database, holds: readonly Hold[]): Promise<boolean> 
     if (partySize > 0) placesOf.set(performanceId, (placesOf.get(performanceId) ?? 0) + partySize);
   }
   return database.transaction(async (transaction) => {
-    if (superseded.length > 0) await expireSuperseded(transaction, superseded);
+    const expired = superseded.length === 0 ? nobody : await expireSuperseded(transaction, superseded);
     await insertReservations(transaction, holds);
     if (seatRows.length > 0) {
       await insertSeats(transaction, seatRows);
@@ -116,7 +121,7 @@ function storeAll(database: Database, holds: readonly Hold[]): Promise<boolean> 
       if (transaction.isRollback) break;
       if (!(await takePlaces(transaction, performanceId, places))) transaction.isRollback = true;
     }
-    return !transaction.isRollback;
+    return transaction.isRollback ? null : expired;
   });
 }
 
@@ -140,28 +145,41 @@ function cutOf(holds: readonly Hold[]): number {
   return 0;
 }
 
-async function persistInTwo(database: Database, holds: readonly Hold[], cut: number): Promise<PersistResult[]> {
-  const first = await persistHolds(database, holds.slice(0, cut));
-  return [...first, ...(await persistHolds(database, holds.slice(cut)))];
+async function persistInTwo(
+  database: Database,
+  holds: readonly Hold[],
+  cut: number,
+  onExpired: OnExpired,
+): Promise<PersistResult[]> {
+  const first = await persistHolds(database, holds.slice(0, cut), onExpired);
+  return [...first, ...(await persistHolds(database, holds.slice(cut), onExpired))];
 }
 
-/** See Ledger.persistHolds: one result a hold, in order. */
-export async function persistHolds(database: Database, holds: readonly Hold[]): Promise<PersistResult[]> {
+/** See Ledger.persistHolds: one result a hold, in order. `onExpired` gets the reservations they superseded. */
+export async function persistHolds(
+  database: Database,
+  holds: readonly Hold[],
+  onExpired: OnExpired,
+): Promise<PersistResult[]> {
   if (holds.length === 0) return [];
   const cut = cutOf(holds);
-  if (cut > 0) return persistInTwo(database, holds, cut);
+  if (cut > 0) return persistInTwo(database, holds, cut, onExpired);
   try {
-    if (await storeAll(database, holds)) return holds.map(() => 'persisted');
+    const expired = await storeAll(database, holds);
+    if (expired !== null) {
+      if (expired.length > 0) onExpired(expired);
+      return holds.map(() => 'persisted');
+    }
   } catch (thrown) {
     // The same id again (a repeat), or the third guard: a live reservation has the seat.
     if (codeOf(thrown) !== 'ER_DUP_ENTRY') throw thrown;
   }
   const stored = await storedOf(database, holds);
   if (stored.size === 0) {
-    return holds.length === 1 ? ['conflict'] : persistInTwo(database, holds, Math.ceil(holds.length / 2));
+    return holds.length === 1 ? ['conflict'] : persistInTwo(database, holds, Math.ceil(holds.length / 2), onExpired);
   }
   const open = holds.filter((hold) => !stored.has(hold.reservationId));
-  const openResults = await persistHolds(database, open);
+  const openResults = await persistHolds(database, open, onExpired);
   const resultOf = new Map(open.map((hold, i) => [hold.reservationId, openResults[i]!]));
   return holds.map(({ reservationId }) => {
     return resultOf.get(reservationId) ?? (stored.get(reservationId) === true ? 'persisted' : 'over');

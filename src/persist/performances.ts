@@ -3,7 +3,9 @@ import { uuidFromBytes } from '../domain/ids.ts';
 import { type Event, type Performance, type PerformancePlan, placesOf } from '../domain/performance.ts';
 import { ReservationStatus } from '../domain/reservation.ts';
 import type { SeatState, Snapshot } from '../domain/snapshot.ts';
+
 import { type Database, type Parameter, placeholders, type Row, type Statements, toDateTime } from './database.ts';
+import { readRoom } from './rooms.ts';
 
 const seatsPerStatementMax = 5000;
 const listMax = 1000;
@@ -158,6 +160,6 @@ export function readSnapshot(database: Database, performanceId: number): Promise
       partySize: row['party_size'],
       remainingMs: row['status'] === ReservationStatus.CONFIRMED ? null : Number(row['remaining_ms']),
     }));
-    return { performance, seats, ownerOf, reservations };
+    return { performance, seats, ownerOf, reservations, room: await readRoom(transaction, performanceId) };
   });
 }

@@ -115,7 +115,7 @@ describe('a database of thousands of reservations', () => {
         const [hall, seat] = [1 + Math.floor(number / 300), 1 + (number % 300)];
         return grant(hall, number % 3000, { seats: [seat], versions: [1] });
       });
-      await persistHolds(database, holds);
+      await persistHolds(database, holds, () => {});
     }
     // Four fifths are cancelled, a few are over, the rest is held.
     await server.query('UPDATE reservations SET status = 3 WHERE user_id % 5 > 0');
@@ -135,10 +135,10 @@ describe('a database of thousands of reservations', () => {
       grant(30, 4000, { partySize: 3 }),
       grant(31, 4001, { partySize: 3 }),
     ];
-    expect(await persistHolds(on, [old, party, over])).toEqual(['persisted', 'persisted', 'persisted']);
+    expect(await persistHolds(on, [old, party, over], () => {})).toEqual(['persisted', 'persisted', 'persisted']);
     const holds = Array.from({ length: 50 }, (_, i) => grant(2, 5000 + i, { seats: [401 + i], versions: [1] }));
     const hold = grant(1, 4002, { seats: [400], versions: [3], supersedes: [old.reservationId] });
-    expect(await persistHolds(on, [hold, ...holds, party])).not.toContain('conflict');
+    expect(await persistHolds(on, [hold, ...holds, party], () => {})).not.toContain('conflict');
     await cancelHeld(on, hold.reservationId);
     await server.query('UPDATE reservations SET hold_ends_at = NOW(3) - INTERVAL 1 SECOND WHERE id = ?', [
       uuidToBytes(over.reservationId),

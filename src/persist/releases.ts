@@ -54,15 +54,19 @@ async function giveBack(statements: Statements, rows: readonly Row[], status: nu
       reservationId,
       performanceId: row['performance_id'],
       userId: row['user_id'],
+      endsPass: status === ReservationStatus.CANCELLED,
       seatVersions: versionsOf.get(reservationId) ?? [],
     };
   });
 }
 
-/** Inside the transaction of a new hold: expires those it supersedes, unless they were paid or given up before. */
-export async function expireSuperseded(statements: Statements, reservationIds: readonly string[]): Promise<void> {
+/**
+ * Inside the transaction of a new hold: expires those it supersedes, unless they were paid or given up before. Returns
+ * those it expired.
+ */
+export async function expireSuperseded(statements: Statements, reservationIds: readonly string[]): Promise<Release[]> {
   const rows = await lockHeld(statements, reservationIds.map(uuidToBytes));
-  if (rows.length > 0) await giveBack(statements, rows, ReservationStatus.EXPIRED);
+  return rows.length === 0 ? [] : giveBack(statements, rows, ReservationStatus.EXPIRED);
 }
 
 /** Expires held reservations whose time is over by MySQL's clock, oldest first, at most `countMax` in a transaction. */

@@ -251,6 +251,7 @@ describe('the job that expires', () => {
       reservationId: newReservationId(),
       performanceId: 1,
       userId: 1,
+      endsPass: false,
       seatVersions: [],
     }));
 

@@ -1,5 +1,6 @@
 -- Frees everything one reservation holds: its seats, or its places, its user's slot, its end in the index.
--- A seat is freed only while this reservation owns it. Needs seatsKey, reservationsKey, usersKey and expiryKey.
+-- A seat is freed only while this reservation owns it. Needs seatsKey, reservationsKey, usersKey and expiryKey, and
+-- `changes`, where the freed seats are noted for those who watch; nil while nobody does.
 --   id        reservation id
 --   value     its value in the reservations hash
 --   versions  seat (text) -> version that MySQL gave the freed seat; nil: one more than the seat has here
@@ -13,6 +14,10 @@ local function giveBack(id, value, versions)
       local freeVersion = versions and versions[seat] or (tonumber(version) + 1)
       redis.call('HSET', seatsKey, seat, string.format('A %d', freeVersion))
       freed = freed + 1
+      if changes then
+        changes[#changes + 1] = tonumber(seat)
+        changes[#changes + 1] = 0
+      end
     end
   end
   local ids = redis.call('HGET', usersKey, userId)

@@ -1,0 +1,133 @@
+/** What is measured: every room counts in plain numbers, and this names them for Prometheus. */
+import type { HoldFlush } from './batcher/flush.ts';
+import type { SeatWatch } from './catalog/seat-watch.ts';
+import type { Warmer } from './catalog/warm.ts';
+import type { Sockets } from './gateway/sockets.ts';
+import type { RedisConnection } from './lua/connection.ts';
+import type { Metrics } from './metrics.ts';
+import type { Database } from './persist/database.ts';
+import type { JobCounters } from './scheduler/jobs.ts';
+import type { Scheduler } from './scheduler/scheduler.ts';
+import type { RoomCounters } from './scheduler/waiting-rooms.ts';
+import type { Places } from './waiting-room/places.ts';
+import type { RoomWatch } from './waiting-room/watch.ts';
+
+/** Whatever counts. */
+export interface Instruments {
+  readonly flush: HoldFlush;
+  readonly warmer: Warmer;
+  readonly jobs: JobCounters;
+  readonly roomJobs: RoomCounters;
+  readonly places: Places;
+  readonly rooms: RoomWatch;
+  readonly seats: SeatWatch;
+  readonly sockets: Sockets;
+  readonly scheduler: Scheduler;
+  readonly connection: RedisConnection;
+  readonly database: Database;
+}
+
+/** Serves all of it. */
+export function addMetrics(metrics: Metrics, instruments: Instruments): void {
+  const { flush, warmer, jobs, roomJobs, places, rooms, seats, sockets, scheduler, connection, database } = instruments;
+  const { queue } = flush;
+  const commits = flush.commits.queue;
+  metrics.addCounters([
+    { name: 'fastpass_flushes_total', help: 'Pipelines sent to Redis.', read: () => queue.counters.flushes },
+    { name: 'fastpass_flushed_requests_total', help: 'Hold requests sent to Redis.', read: () => queue.counters.items },
+    { name: 'fastpass_commits_total', help: 'Transactions of holds.', read: () => commits.counters.flushes },
+    { name: 'fastpass_committed_holds_total', help: 'Holds handed to MySQL.', read: () => commits.counters.items },
+    {
+      name: 'fastpass_overloaded_total',
+      help: 'Requests that found the queue full.',
+      read: () => queue.counters.overloaded,
+    },
+    {
+      name: 'fastpass_deadline_exceeded_total',
+      help: 'Requests dropped after waiting too long.',
+      read: () => queue.counters.expired,
+    },
+    {
+      name: 'fastpass_abandoned_total',
+      help: 'Requests dropped because their client had gone.',
+      read: () => queue.counters.abandoned,
+    },
+    {
+      name: 'fastpass_refused_in_memory_total',
+      help: 'Refusals that needed no Redis.',
+      read: () => flush.counters.refusedInMemory,
+    },
+    {
+      name: 'fastpass_cold_waits_total',
+      help: 'Requests that waited for a load.',
+      read: () => flush.counters.coldWaits,
+    },
+    { name: 'fastpass_cold_loads_total', help: 'Performances read from MySQL.', read: () => warmer.counters.loads },
+    {
+      name: 'fastpass_version_conflicts_total',
+      help: 'Holds that MySQL refused.',
+      read: () => flush.commits.counters.conflicts,
+    },
+    {
+      name: 'fastpass_commit_failures_total',
+      help: 'Transactions with an unknown outcome.',
+      read: () => flush.commits.counters.failures,
+    },
+    {
+      name: 'fastpass_acknowledged_lost_total',
+      help: 'Acknowledged holds that MySQL refused; must stay 0.',
+      read: () => flush.commits.counters.acknowledgedLost,
+    },
+    { name: 'fastpass_expired_reservations_total', help: 'Reservations expired here.', read: () => jobs.expired },
+    { name: 'fastpass_recovered_holds_total', help: 'Holds persisted from the journal.', read: () => jobs.recovered },
+    { name: 'fastpass_queue_admitted_total', help: 'People admitted here.', read: () => roomJobs.admitted },
+    { name: 'fastpass_queue_passes_expired_total', help: 'Passes that ended unused.', read: () => roomJobs.expired },
+    { name: 'fastpass_queue_left_total', help: 'People who left by their absence.', read: () => roomJobs.left },
+    { name: 'fastpass_queue_draws_total', help: 'Draws held.', read: () => roomJobs.draws },
+    {
+      name: 'fastpass_queue_restored_total',
+      help: 'Tickets that Redis had lost, brought back by what is signed in them.',
+      read: () => places.counters.restored,
+    },
+    { name: 'fastpass_queue_told_total', help: 'Positions and admissions pushed.', read: () => rooms.counters.told },
+    { name: 'fastpass_seat_frames_total', help: 'Changes of seats pushed.', read: () => seats.counters.frames },
+    { name: 'fastpass_sockets_opened_total', help: 'WebSockets opened.', read: () => sockets.counters.opened },
+    { name: 'fastpass_socket_frames_total', help: 'Frames sent.', read: () => sockets.counters.frames },
+    {
+      name: 'fastpass_sockets_dropped_total',
+      help: 'WebSockets ended by this process.',
+      labels: { reason: 'slow' },
+      read: () => sockets.counters.slow,
+    },
+    {
+      name: 'fastpass_sockets_dropped_total',
+      help: 'WebSockets ended by this process.',
+      labels: { reason: 'hostile' },
+      read: () => sockets.counters.hostile,
+    },
+  ]);
+  metrics.addGauges([
+    { name: 'fastpass_queue_depth', help: 'Hold requests not answered yet.', read: () => queue.depth },
+    {
+      name: 'fastpass_place_queue_depth',
+      help: 'Waiting-room requests not answered yet.',
+      read: () => places.queue.depth,
+    },
+    { name: 'fastpass_sockets', help: 'WebSockets open.', read: () => sockets.count },
+    { name: 'fastpass_queue_watchers', help: 'Tickets watched over WebSocket.', read: () => rooms.watcherCount },
+    { name: 'fastpass_commit_depth', help: 'Holds on their way to MySQL.', read: () => commits.depth },
+    { name: 'fastpass_leader', help: '1 while this process runs the jobs.', read: () => (scheduler.isLeader ? 1 : 0) },
+    {
+      name: 'fastpass_store_up',
+      help: '1 while the store answers.',
+      labels: { store: 'redis' },
+      read: () => (connection.isReady ? 1 : 0),
+    },
+    {
+      name: 'fastpass_store_up',
+      help: '1 while the store answers.',
+      labels: { store: 'mysql' },
+      read: () => (database.isAvailable ? 1 : 0),
+    },
+  ]);
+}
