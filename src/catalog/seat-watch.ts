@@ -30,6 +30,8 @@ const frameIntervalMs = 250;
 const announceIntervalMs = 5000;
 const announcedForMs = 15_000;
 const readRetryMs = 500;
+/** Sockets a turn of the loop: holds do not wait behind ten thousand frames. */
+const listenersPerTurn = 500;
 /** Messages kept while the seats are read; past it they are read again. */
 const earlyMax = 1000;
 
@@ -149,7 +151,16 @@ export class SeatWatch {
     const changes = [...watched.changed];
     watched.changed = new Map();
     this.counters.frames++;
-    for (const listener of watched.listeners) listener(watched.performanceId, changes);
+    const listeners = [...watched.listeners];
+    const turn = (first: number): void => {
+      const end = Math.min(first + listenersPerTurn, listeners.length);
+      for (let i = first; i < end; i++) {
+        const listener = listeners[i]!;
+        if (watched.listeners.has(listener)) listener(watched.performanceId, changes);
+      }
+      if (end < listeners.length) this.#options.clock.soon(() => turn(end));
+    };
+    turn(0);
   }
 
   /** Reads the seats until nothing changed in between, and notes what differs from what was told. */

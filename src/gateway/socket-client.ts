@@ -12,6 +12,23 @@ export const CloseCode = { goingAway: 1001, invalidPayload: 1007, policy: 1008, 
 /** Not read yet by the client; past it the socket ends. */
 export const backpressureBytesMax = 64 * 1024;
 
+type SeatChanges = readonly (readonly [number, SeatStatus])[];
+
+// A change goes to everybody who watches the hall: its frame is written once a subprotocol, not once a socket.
+let framesOf: SeatChanges | null = null;
+let jsonFrame: string | Buffer = '';
+let msgpackFrame: string | Buffer = '';
+
+function seatFrame(performanceId: number, changes: SeatChanges, isMsgpack: boolean): string | Buffer {
+  if (framesOf !== changes) {
+    framesOf = changes;
+    const message = { type: 'seats.changed', performanceId, changes };
+    jsonFrame = writeMessage(message, false);
+    msgpackFrame = writeMessage(message, true);
+  }
+  return isMsgpack ? msgpackFrame : jsonFrame;
+}
+
 /** What uWebSockets.js keeps for a socket. It copies the fields of this object, so the client is one of them. */
 export interface Attached {
   readonly client: Client;
@@ -61,8 +78,8 @@ export class Client {
     this.say({ type: 'error', code, detail });
   }
 
-  readonly onSeats = (performanceId: number, changes: readonly (readonly [number, SeatStatus])[]): void => {
-    this.say({ type: 'seats.changed', performanceId, changes });
+  readonly onSeats = (performanceId: number, changes: SeatChanges): void => {
+    this.send(seatFrame(performanceId, changes, this.isMsgpack));
   };
 }
 

@@ -7,7 +7,7 @@
  */
 import type { RoomNews } from '../domain/waiting-room.ts';
 import { etaSecondsOf } from '../domain/waiting-room.ts';
-import type { Clock } from '../lib/clock.ts';
+import type { Clock, Timer } from '../lib/clock.ts';
 import { messageOf } from '../lib/errors.ts';
 import type { PlaceOutcome, Places } from './places.ts';
 import { Positions } from './positions.ts';
@@ -51,6 +51,9 @@ export interface RoomWatchOptions {
 /** Sockets a turn of the loop: holds do not wait behind a tick of 15,000. */
 const watchersPerTurn = 500;
 const slotMs = 50;
+/** A room publishes every second; silent for so long, it may be lost with Redis: asking brings it back. */
+const silenceMsMax = 3000;
+const askAgainMs = 5000;
 const missedMax = 2;
 
 /** The watchers of one room. */
@@ -62,6 +65,7 @@ class WatchedRoom {
   readonly subscribed: Promise<void>;
   /** Counts ticks: a pass over the watchers ends when a newer one begins. */
   tick = 0;
+  silenceTimer: Timer | null = null;
 
   constructor(performanceId: number, subscribed: Promise<void>) {
     this.performanceId = performanceId;
@@ -112,16 +116,18 @@ export class RoomWatch {
     if (room.watchers.size > 0) return;
     this.#rooms.delete(performanceId);
     this.#presence.close(performanceId);
+    room.silenceTimer?.cancel();
     this.#options.unsubscribe(performanceId);
   }
 
   /** What was published may have been missed: everybody is looked up again. */
   askAll(): void {
-    for (const room of this.#rooms.values()) for (const watcher of room.watchers) void this.#ask(room, watcher);
+    for (const room of this.#rooms.values()) this.#askAllOf(room);
   }
 
   /** The sockets are about to close: their users count as absent from now on. */
   stop(): Promise<void> {
+    for (const room of this.#rooms.values()) room.silenceTimer?.cancel();
     return this.#presence.stop();
   }
 
@@ -142,8 +148,21 @@ export class RoomWatch {
       room.subscribed.catch(() => {});
       this.#rooms.set(performanceId, room);
       this.#presence.open(performanceId);
+      this.#awaitNews(room, silenceMsMax);
     }
     return room;
+  }
+
+  #askAllOf(room: WatchedRoom): void {
+    for (const watcher of room.watchers) void this.#ask(room, watcher);
+  }
+
+  #awaitNews(room: WatchedRoom, forMs: number): void {
+    room.silenceTimer?.cancel();
+    room.silenceTimer = this.#options.clock.after(forMs, () => {
+      this.#askAllOf(room);
+      this.#awaitNews(room, askAgainMs);
+    });
   }
 
   async #ask(room: WatchedRoom, watcher: Watcher): Promise<void> {
@@ -208,6 +227,7 @@ export class RoomWatch {
   #onNews(news: RoomNews): void {
     const room = this.#rooms.get(news.performanceId);
     if (room === undefined) return;
+    this.#awaitNews(room, silenceMsMax);
     if (news.admitted.length > 0) this.#onAdmissions(room, news);
     for (const userId of news.expired) {
       for (const watcher of [...(room.byUser.get(userId) ?? [])]) {
