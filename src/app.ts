@@ -1,9 +1,13 @@
 /** The composition root: builds the rooms right to left, starts them, stops them in reverse. Nothing connects on import. */
+import { Payments } from './accounts/payments.ts';
+import { Revocations } from './accounts/revocations.ts';
+import { Users } from './accounts/users.ts';
 import { HoldFlush } from './batcher/flush.ts';
 import { Catalog } from './catalog/catalog.ts';
 import { SeatWatch } from './catalog/seat-watch.ts';
 import { Warmer } from './catalog/warm.ts';
 import type { Config } from './config.ts';
+import { accountRoutes } from './gateway/account-routes.ts';
 import { createAuthenticate } from './gateway/auth.ts';
 import { catalogRoutes } from './gateway/catalog-routes.ts';
 import { Dispatch } from './gateway/dispatch.ts';
@@ -18,22 +22,27 @@ import { addMetrics } from './instruments.ts';
 import { systemClock } from './lib/clock.ts';
 import { messageOf } from './lib/errors.ts';
 import type { Log } from './logger.ts';
+import { Attempts } from './lua/attempts.ts';
 import { RedisConnection } from './lua/connection.ts';
+import { appendEvents } from './lua/events.ts';
 import { IdempotencyStore } from './lua/idempotency.ts';
-import { performanceKeys, reservationsChannel } from './lua/keys.ts';
+import { catalogChannel, performanceKeys, reservationsChannel, revocationsChannel } from './lua/keys.ts';
 import { Lease } from './lua/lease.ts';
-import { parseNotices, publishExpired } from './lua/notices.ts';
+import { parseNotices, publishNotices, type ReservationNotice } from './lua/notices.ts';
 import { absenceMs, parseRoomNews, RedisRoomStore } from './lua/rooms.ts';
 import { parseSeatNews, readTakenSeats, watchSeats } from './lua/seats.ts';
 import { Settlement } from './lua/settlement.ts';
 import { RedisHoldStore } from './lua/store.ts';
-import { Subscriber } from './lua/subscriber.ts';
+import { publish, Subscriber } from './lua/subscriber.ts';
 import { Metrics } from './metrics.ts';
 import { Database } from './persist/database.ts';
 import { MysqlLedger } from './persist/ledger.ts';
 import { isMigrated, migrate } from './persist/migrate.ts';
+import { deleteOutbox, readOutbox } from './persist/outbox.ts';
 import { MysqlRoomLedger } from './persist/room-ledger.ts';
+import { deleteEnded, insertRevoked, readRevoked } from './persist/users.ts';
 import { expireJob, type JobCounters, recoverJob } from './scheduler/jobs.ts';
+import { outboxJob } from './scheduler/outbox.ts';
 import { Scheduler } from './scheduler/scheduler.ts';
 import { type RoomCounters, waitingRoomJobs } from './scheduler/waiting-rooms.ts';
 import { Places } from './waiting-room/places.ts';
@@ -56,6 +65,7 @@ export interface App {
 const leaseDurationMs = 2500;
 const leaseIntervalMs = 500;
 const upcomingWarmedMax = 1000;
+const endedTokensPrunedMax = 1000;
 /** For the gateway's reads, cancellations and loads; commits and jobs have their own. */
 const readConnectionsMax = 8;
 const commitConnectionsMax = 4;
@@ -78,16 +88,25 @@ export async function startApp(config: AppConfig, log: Log, isPortShared = false
   const store = new RedisHoldStore(connection, log, (performanceId, remaining) =>
     flush.noteRemaining(performanceId, remaining),
   );
-  const ledger = new MysqlLedger(commitDatabase, (releases) => {
-    publishExpired(connection, releases).catch((thrown: unknown) => {
-      log.warn('users were not told of expired reservations', { error: messageOf(thrown) });
+  const notify = (notices: readonly ReservationNotice[]): void => {
+    publishNotices(connection, notices).catch((thrown: unknown) => {
+      log.warn('users were not told of their reservations', { error: messageOf(thrown) });
     });
+  };
+  const ledger = new MysqlLedger(commitDatabase, (releases) => {
+    notify(releases.map(({ userId, reservationId }) => ({ userId, reservationId, kind: 'expired' })));
   });
   const settled = (performanceId: number): Promise<void> => flush.commits.settled(performanceId);
   const settlement = new Settlement({ connection, subscriber, clock, settled, log });
   await settlement.start();
   const warmer = new Warmer(connection, database, (performanceId) => settlement.settleEverywhere(performanceId));
-  const catalog = new Catalog(connection, database, warmer);
+  const catalog = new Catalog(connection, database, warmer, (change) =>
+    publish(connection, catalogChannel, String(change)),
+  );
+  await subscriber.subscribe(catalogChannel, (message) => {
+    const change = message.toString();
+    catalog.onChange(change === 'events' ? change : Number(change));
+  });
   const warm = async (performanceId: number): Promise<'warm' | 'not_found'> =>
     (await warmer.warm(performanceId)) === 'not_found' ? 'not_found' : 'warm';
   const flush: HoldFlush = new HoldFlush({
@@ -131,12 +150,33 @@ export async function startApp(config: AppConfig, log: Log, isPortShared = false
     readTaken: (performanceId) => readTakenSeats(connection, performanceId),
     log,
   });
+  const revocations = new Revocations({
+    clock,
+    read: () => readRevoked(database),
+    write: (token) => insertRevoked(database, token),
+    publish: (token) => publish(connection, revocationsChannel, JSON.stringify(token)),
+    prune: () => deleteEnded(database, endedTokensPrunedMax),
+    log,
+  });
+  await subscriber.subscribe(revocationsChannel, (message) => revocations.onRevoked(JSON.parse(message.toString())));
+  await revocations.start();
+  const users = new Users(database, new Attempts(connection));
+  if (config.admin !== null) await users.ensureAdmin(config.admin.email, config.admin.password);
+  const payments = new Payments({
+    database: commitDatabase,
+    store,
+    log,
+    onConfirmed: (userId, reservationId) => notify([{ userId, reservationId, kind: 'confirmed' }]),
+  });
   subscriber.onGap(() => {
+    void revocations.onGap();
+    catalog.forget();
     roomWatch.askAll();
     seatWatch.readAll();
   });
 
   const jobCounters: JobCounters = { expired: 0, recovered: 0, takenBack: 0 };
+  const relayCounters = { relayed: 0 };
   const roomCounters: RoomCounters = { admitted: 0, expired: 0, left: 0, draws: 0 };
   const scheduler = new Scheduler({
     clock,
@@ -146,6 +186,12 @@ export async function startApp(config: AppConfig, log: Log, isPortShared = false
       expireJob(store, ledger, jobCounters),
       recoverJob(store, ledger, jobCounters),
       ...waitingRoomJobs(roomStore, roomLedger, roomCounters),
+      outboxJob({
+        read: (rowsMax) => readOutbox(commitDatabase, rowsMax),
+        append: (events) => appendEvents(connection, events),
+        remove: (ids) => deleteOutbox(commitDatabase, ids),
+        counters: relayCounters,
+      }),
     ],
     log,
   });
@@ -156,12 +202,12 @@ export async function startApp(config: AppConfig, log: Log, isPortShared = false
       clock,
       flush,
       tokens,
-      store,
+      payments,
       database,
       ack: config.ack,
       requestDeadlineMs,
-      log,
     }),
+    ...accountRoutes({ users, revocations, database: commitDatabase, jwtSecret: config.jwtSecret }),
     ...queueRoutes({ clock, places, rooms, tokens, requestDeadlineMs }),
     ...catalogRoutes(catalog),
   ];
@@ -172,13 +218,15 @@ export async function startApp(config: AppConfig, log: Log, isPortShared = false
   };
   const routes = [...apiRoutes, ...operationRoutes(readiness, metrics, apiRoutes)];
   metrics.countAnswersOf(routes);
-  const authenticate = createAuthenticate(config.jwtSecret);
+  const isRevoked = (tokenId: string): boolean => revocations.has(tokenId);
+  const authenticate = createAuthenticate(config.jwtSecret, isRevoked);
   const rateLimit = new RateLimit(config.rateLimitPerSecond);
   const idempotency = new Idempotency(new IdempotencyStore(connection), clock, log);
   const dispatch = new Dispatch({ idempotency, onAnswer: metrics.onAnswer, log });
   const holdIndex = routes.findIndex(({ method, path }) => method === 'post' && path === '/v1/reservations');
   const sockets = new Sockets({
     authenticate,
+    isRevoked,
     rateLimit,
     dispatch,
     hold: { route: routes[holdIndex]!, index: holdIndex },
@@ -196,6 +244,7 @@ export async function startApp(config: AppConfig, log: Log, isPortShared = false
     warmer,
     jobs: jobCounters,
     roomJobs: roomCounters,
+    relay: relayCounters,
     places,
     rooms: roomWatch,
     seats: seatWatch,
@@ -228,6 +277,7 @@ export async function startApp(config: AppConfig, log: Log, isPortShared = false
       await within(scheduler.stop(), closeTimeoutMs);
       server.close();
       subscriber.stop();
+      revocations.stop();
       await within(Promise.all([connection.close(), database.close(), commitDatabase.close()]), closeTimeoutMs);
       log.info('stopped');
     },

@@ -45,6 +45,8 @@ describe('the configuration', () => {
       FASTPASS_DATA_DIR: 'data',
       LOG_LEVEL: 'debug',
       NODE_ENV: 'production',
+      ADMIN_EMAIL: 'boss@example.org',
+      ADMIN_PASSWORD: 'a-password-of-ones-own',
       UNRELATED: 'x',
     });
     expect(config).toEqual({
@@ -53,6 +55,7 @@ describe('the configuration', () => {
       redisUrls: ['redis://a:1', 'rediss://b:2'],
       mysqlUrl: stores.MYSQL_URL,
       jwtSecret: secret,
+      admin: { email: 'boss@example.org', password: 'a-password-of-ones-own' },
       batchSizeMax: 7,
       flushIntervalMs: 0,
       queueDepthMax: 8,

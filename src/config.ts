@@ -8,6 +8,8 @@ export interface Config {
   /** Null: start an embedded MySQL. */
   readonly mysqlUrl: string | null;
   readonly jwtSecret: string;
+  /** The first admin, made at start; null: none is made. */
+  readonly admin: { readonly email: string; readonly password: string } | null;
   readonly batchSizeMax: number;
   readonly flushIntervalMs: number;
   readonly queueDepthMax: number;
@@ -23,6 +25,9 @@ export interface Config {
 
 /** Good for a machine of one's own only: refused wherever a store is not embedded, and in production. */
 const developmentJwtSecret = 'fastpass-development-secret-not-for-production';
+
+const developmentAdmin = { email: 'admin@fastpass.local', password: 'fastpass-admin' };
+const passwordLengthMin = 8;
 
 const logLevels = ['error', 'warn', 'info', 'http', 'verbose', 'debug', 'silly'];
 
@@ -94,12 +99,27 @@ export function readConfig(environment: Environment): Config {
     faults.push('JWT_SECRET is the development secret: set one of your own');
   }
 
+  const isDevelopment = isEmbedded && !isProduction;
+  const adminEmail = text('ADMIN_EMAIL', isDevelopment ? developmentAdmin.email : '');
+  const adminPassword = text('ADMIN_PASSWORD', isDevelopment ? developmentAdmin.password : '');
+  if ((adminEmail === '') !== (adminPassword === '')) {
+    faults.push('ADMIN_EMAIL and ADMIN_PASSWORD are set together, or neither');
+  } else if (adminEmail !== '') {
+    if (!adminEmail.includes('@')) faults.push('ADMIN_EMAIL must be an e-mail address');
+    if (adminPassword.length < passwordLengthMin)
+      faults.push(`ADMIN_PASSWORD must have ${passwordLengthMin} characters or more`);
+    if (!isDevelopment && adminPassword === developmentAdmin.password) {
+      faults.push('ADMIN_PASSWORD is the one of development: set one of your own');
+    }
+  }
+
   const config: Config = {
     port: integer('PORT', 3000, 0, 65_535),
     host: text('HOST', '0.0.0.0'),
     redisUrls,
     mysqlUrl,
     jwtSecret,
+    admin: adminEmail === '' ? null : { email: adminEmail, password: adminPassword },
     batchSizeMax: integer('FASTPASS_BATCH_SIZE_MAX', 100, 1, 10_000),
     flushIntervalMs: integer('FASTPASS_FLUSH_INTERVAL_MS', 10, 0, 1000),
     queueDepthMax: integer('FASTPASS_QUEUE_DEPTH_MAX', 20_000, 1, 1_000_000),

@@ -18,6 +18,7 @@ export interface Instruments {
   readonly warmer: Warmer;
   readonly jobs: JobCounters;
   readonly roomJobs: RoomCounters;
+  readonly relay: { readonly relayed: number };
   readonly places: Places;
   readonly rooms: RoomWatch;
   readonly seats: SeatWatch;
@@ -29,7 +30,8 @@ export interface Instruments {
 
 /** Serves all of it. */
 export function addMetrics(metrics: Metrics, instruments: Instruments): void {
-  const { flush, warmer, jobs, roomJobs, places, rooms, seats, sockets, scheduler, connection, database } = instruments;
+  const { flush, warmer, jobs, roomJobs, relay, places, rooms, seats, sockets, scheduler, connection, database } =
+    instruments;
   const { queue } = flush;
   const commits = flush.commits.queue;
   metrics.addCounters([
@@ -80,6 +82,7 @@ export function addMetrics(metrics: Metrics, instruments: Instruments): void {
     },
     { name: 'fastpass_expired_reservations_total', help: 'Reservations expired here.', read: () => jobs.expired },
     { name: 'fastpass_recovered_holds_total', help: 'Holds persisted from the journal.', read: () => jobs.recovered },
+    { name: 'fastpass_events_relayed_total', help: 'Events told to other services.', read: () => relay.relayed },
     { name: 'fastpass_queue_admitted_total', help: 'People admitted here.', read: () => roomJobs.admitted },
     { name: 'fastpass_queue_passes_expired_total', help: 'Passes that ended unused.', read: () => roomJobs.expired },
     { name: 'fastpass_queue_left_total', help: 'People who left by their absence.', read: () => roomJobs.left },

@@ -7,7 +7,8 @@ import mysql from 'mysql2/promise';
 import { inject } from 'vitest';
 import { type App, startApp } from '../src/app.ts';
 import { readConfig } from '../src/config.ts';
-import { mintToken, type Role } from '../src/gateway/auth.ts';
+import type { Role } from '../src/domain/account.ts';
+import { mintToken } from '../src/gateway/auth.ts';
 import { silentLog } from '../src/logger.ts';
 import { performanceKeys } from '../src/lua/keys.ts';
 

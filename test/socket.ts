@@ -1,7 +1,7 @@
 /** A WebSocket of a test: collects what it is sent, and waits for it by a condition. */
 import { Unpackr } from 'msgpackr';
 import { WebSocket } from 'ws';
-import type { Role } from '../src/gateway/auth.ts';
+import type { Role } from '../src/domain/account.ts';
 import { tokenOf } from './harness.ts';
 
 export interface SocketOptions {

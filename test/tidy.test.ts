@@ -35,7 +35,7 @@ const forTests: Readonly<Record<string, string>> = {
   'src/logger.ts silentLog': 'the log of a gateway inside a test',
   'src/lua/scripts.ts': 'each script is compared with the head of its file',
   'src/lua/rooms.ts PlaceCode': 'the codes are compared with those of queue-serve.lua',
-  'src/lua/store.ts HoldCode': 'the codes are compared with those of hold.lua',
+  'src/lua/decisions.ts HoldCode': 'the codes are compared with those of hold.lua',
   'src/persist/migrate.ts migrationNames': 'what a first migration applies',
 };
 

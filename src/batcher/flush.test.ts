@@ -43,6 +43,10 @@ const cold: HoldDecision = { kind: 'cold' };
 
 /** Grants everything unless told otherwise; writes down what it was asked. */
 class FakeStore implements HoldStore {
+  confirm(): Promise<void> {
+    return Promise.resolve();
+  }
+
   readonly calls: string[];
   decide: (request: HoldRequest) => HoldDecision = heldOf;
   /** Instead of `decide`: the whole reply. */

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import type { Event, Performance, PerformancePlan } from '../domain/performance.ts';
 import { type SeatStatus, seatStatusName } from '../domain/reservation.ts';
 import { StoreUnavailable } from '../lib/errors.ts';
+import { ReadCache } from '../lib/read-cache.ts';
 import type { RedisConnection } from '../lua/connection.ts';
 import { readRemaining, readRevision, readTakenSeats } from '../lua/seats.ts';
 import type { Database } from '../persist/database.ts';
@@ -21,41 +22,82 @@ export interface SeatMap {
   readonly taken: ReadonlyMap<number, SeatStatus>;
 }
 
-const performancesCachedMax = 10_000;
+const entriesMax = 10_000;
+const eventsFreshMs = 3_600_000;
+const performancesFreshMs = 1_800_000;
+
+/** What has changed, as gateways tell each other: all events, or the performances of one. */
+export type CatalogChange = 'events' | number;
+
 export class Catalog {
   readonly #connection: RedisConnection;
   readonly #database: Database;
   readonly #warmer: Warmer;
-  /** A performance never changes after it was created: only how many are remembered is bounded. */
-  readonly #performances = new Map<number, Performance>();
+  readonly #publish: (change: CatalogChange) => Promise<void>;
+  readonly #eventList: ReadCache<'events', readonly Event[]>;
+  readonly #events: ReadCache<number, Event>;
+  readonly #performances: ReadCache<number, Performance>;
+  /** By event. */
+  readonly #performanceLists: ReadCache<number, readonly Performance[]>;
 
-  constructor(connection: RedisConnection, database: Database, warmer: Warmer) {
+  /** `publish` tells every gateway of a change, this one too. */
+  constructor(
+    connection: RedisConnection,
+    database: Database,
+    warmer: Warmer,
+    publish: (change: CatalogChange) => Promise<void>,
+  ) {
     this.#connection = connection;
     this.#database = database;
     this.#warmer = warmer;
+    this.#publish = publish;
+    const events = { entriesMax, freshMs: eventsFreshMs };
+    const performances = { entriesMax, freshMs: performancesFreshMs };
+    this.#eventList = new ReadCache<'events', readonly Event[]>({ ...events, read: () => sql.listEvents(database) });
+    this.#events = new ReadCache({ ...events, read: (id) => sql.readEvent(database, id) });
+    this.#performances = new ReadCache({ ...performances, read: (id) => this.#readPerformanceRow(id) });
+    this.#performanceLists = new ReadCache<number, readonly Performance[]>({
+      ...performances,
+      read: (id) => sql.listPerformances(database, id),
+    });
+  }
+
+  /** A gateway has changed the catalogue. */
+  onChange(change: CatalogChange): void {
+    if (change === 'events') this.#eventList.drop('events');
+    else this.#performanceLists.drop(change);
+  }
+
+  /** Changes may have been missed. */
+  forget(): void {
+    this.#eventList.clear();
+    this.#performanceLists.clear();
   }
 
   async createEvent(name: string, description: string | null): Promise<Event | null> {
-    return sql.readEvent(this.#database, await sql.insertEvent(this.#database, name, description));
+    const eventId = await sql.insertEvent(this.#database, name, description);
+    await this.#tell('events');
+    return this.#events.get(eventId);
   }
 
-  listEvents(): Promise<Event[]> {
-    return sql.listEvents(this.#database);
+  async listEvents(): Promise<readonly Event[]> {
+    return (await this.#eventList.get('events')) ?? [];
   }
 
   /** Stores the performance with its seats and warms it. Null when there is no such event. */
   async createPerformance(plan: PerformancePlan): Promise<PerformanceView | null> {
-    if ((await sql.readEvent(this.#database, plan.eventId)) === null) return null;
+    if ((await this.#events.get(plan.eventId)) === null) return null;
     const performanceId = await sql.insertPerformance(this.#database, plan);
     this.#warmer.unknown.delete(performanceId);
+    await this.#tell(plan.eventId);
     await this.#warmIfPossible(performanceId);
     return this.readPerformance(performanceId);
   }
 
   /** Null when there is no such event. */
   async listPerformances(eventId: number): Promise<PerformanceView[] | null> {
-    if ((await sql.readEvent(this.#database, eventId)) === null) return null;
-    return this.#withRemaining(await sql.listPerformances(this.#database, eventId));
+    if ((await this.#events.get(eventId)) === null) return null;
+    return this.#withRemaining((await this.#performanceLists.get(eventId)) ?? []);
   }
 
   async readPerformance(performanceId: number): Promise<PerformanceView | null> {
@@ -103,17 +145,25 @@ export class Catalog {
     return warmed;
   }
 
-  async #performance(performanceId: number): Promise<Performance | null> {
-    const cached = this.#performances.get(performanceId);
-    if (cached !== undefined) return cached;
-    if (this.#warmer.unknown.has(performanceId)) return null;
-    const performance = await sql.readPerformance(this.#database, performanceId);
-    if (performance === null) {
-      this.#warmer.unknown.add(performanceId);
-    } else {
-      if (this.#performances.size >= performancesCachedMax) this.#performances.clear();
-      this.#performances.set(performanceId, performance);
+  /** Here at once, and on every gateway that hears it; where Redis is away the others learn it when the entry is old. */
+  async #tell(change: CatalogChange): Promise<void> {
+    this.onChange(change);
+    try {
+      await this.#publish(change);
+    } catch (thrown) {
+      if (!(thrown instanceof StoreUnavailable)) throw thrown;
     }
+  }
+
+  #performance(performanceId: number): Promise<Performance | null> {
+    // Ids that exist nowhere are remembered for a moment, so that a burst for one costs one look-up.
+    if (this.#warmer.unknown.has(performanceId)) return Promise.resolve(null);
+    return this.#performances.get(performanceId);
+  }
+
+  async #readPerformanceRow(performanceId: number): Promise<Performance | null> {
+    const performance = await sql.readPerformance(this.#database, performanceId);
+    if (performance === null) this.#warmer.unknown.add(performanceId);
     return performance;
   }
 

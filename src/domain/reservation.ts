@@ -105,3 +105,12 @@ export interface Release {
   /** Seat number and its version after the release, alternating. */
   readonly seatVersions: readonly number[];
 }
+
+/** A reservation that was sold in MySQL, with what Redis must be told: the version each seat has now. */
+export interface Sale {
+  readonly reservationId: string;
+  readonly performanceId: number;
+  readonly userId: number;
+  /** Seat number and its version after the sale, alternating. */
+  readonly seatVersions: readonly number[];
+}

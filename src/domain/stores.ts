@@ -2,7 +2,7 @@
  * What the batcher and the scheduler need of the two stores. Redis (src/lua) and MySQL (src/persist) implement it; the
  * seeded simulation implements it again with faults. Every method may be called twice with the same ids.
  */
-import type { Hold, HoldOutcome, HoldRequest, Release } from './reservation.ts';
+import type { Hold, HoldOutcome, HoldRequest, Release, Sale } from './reservation.ts';
 import type { AdmissionRound, Draw, Place, PlaceRequest, Room, RoomState } from './waiting-room.ts';
 
 /** The requests of one performance in one flush, in order of arrival. */
@@ -23,6 +23,8 @@ export interface HoldStore {
   hold(groups: readonly HoldGroup[]): Promise<HoldDecision[][]>;
   /** Tells what MySQL has given up; the seats are free when it resolves. Rejects with StoreUnavailable. */
   release(releases: readonly Release[]): Promise<void>;
+  /** Tells what MySQL has sold; the seats show as occupied when it resolves. Rejects with StoreUnavailable. */
+  confirm(sales: readonly Sale[]): Promise<void>;
   /** Takes back holds that MySQL refused and marks their performance cold. Rejects with StoreUnavailable. */
   cool(performanceId: number, reservationIds: readonly string[]): Promise<void>;
   /**

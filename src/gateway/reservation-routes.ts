@@ -1,30 +1,27 @@
 /** Reservations: hold, read, list, cancel. */
+import type { Payments } from '../accounts/payments.ts';
 import type { HoldFlush } from '../batcher/flush.ts';
 import { Code } from '../domain/codes.ts';
 import { isReservationId, uuidTimeMs } from '../domain/ids.ts';
 import type { Hold, Reservation } from '../domain/reservation.ts';
-import type { HoldStore } from '../domain/stores.ts';
 import { type Clock, sleep } from '../lib/clock.ts';
-import { messageOf } from '../lib/errors.ts';
 import type { Database } from '../persist/database.ts';
-import { cancelHeld } from '../persist/releases.ts';
 import { listReservations, readReservation } from '../persist/reservations.ts';
 import type { QueueTokens } from '../waiting-room/tokens.ts';
 import type { Identity } from './auth.ts';
 import { invalid } from './body.ts';
 import { type Answer, problem } from './reply.ts';
 import type { Call, Route } from './route.ts';
-import { type HoldBody, holdBody, type ReservationsQuery, reservationsQuery } from './schemas.ts';
+import { type HoldBody, holdBody, paymentBody, type ReservationsQuery, reservationsQuery } from './schemas.ts';
 
 export interface ReservationRoutesOptions {
   readonly clock: Clock;
   readonly flush: HoldFlush;
   readonly tokens: QueueTokens;
-  readonly store: HoldStore;
+  readonly payments: Payments;
   readonly database: Database;
   readonly ack: 'persisted' | 'held';
   readonly requestDeadlineMs: number;
-  readonly log: { warn(message: string, fields?: Record<string, unknown>): void };
 }
 
 const limitDefault = 20;
@@ -34,6 +31,9 @@ const lagMsMax = 2000;
 const lagPollsMs = [20, 80, 400, 1500];
 
 const notFound: Answer = problem({ code: Code.reservationNotFound, detail: 'No such reservation.' });
+
+const expired: Answer = problem({ code: Code.reservationExpired, detail: 'The hold has expired.' });
+const notPayable: Answer = problem({ code: Code.reservationNotPayable, detail: 'The reservation was cancelled.' });
 
 // The holds of one flush end at the same millisecond: the text is made once (0.4 us a hold saved).
 let lastEndMs = 0;
@@ -88,7 +88,7 @@ function faultOf({ seats, partySize }: HoldBody): Answer | null {
 const noSeats: readonly number[] = [];
 
 export function reservationRoutes(options: ReservationRoutesOptions): Route[] {
-  const { clock, flush, tokens, store, database, ack, requestDeadlineMs, log } = options;
+  const { clock, flush, tokens, payments, database, ack, requestDeadlineMs } = options;
 
   function submit(call: Call, onAnswer: (answer: Answer) => void): void {
     const body = call.body as HoldBody;
@@ -118,7 +118,8 @@ export function reservationRoutes(options: ReservationRoutesOptions): Route[] {
   async function holdAgain(call: Call): Promise<Answer> {
     const reservation = await readReservation(database, call.newId);
     if (reservation === null) return new Promise((resolve) => submit(call, resolve));
-    if (reservation.status === 'HELD') return heldAnswer(reservation);
+    // Paid meanwhile: the first answer again all the same.
+    if (reservation.status === 'HELD' || reservation.status === 'CONFIRMED') return heldAnswer(reservation);
     return problem({
       code: Code.reservationExpired,
       detail: 'The reservation of an earlier try is not held any more.',
@@ -158,20 +159,30 @@ export function reservationRoutes(options: ReservationRoutesOptions): Route[] {
   async function cancel(call: Call): Promise<Answer> {
     const reservationId = call.params[0] as string;
     if ((await readOwn(call.identity, reservationId)) === null) return notFound;
-    const release = await cancelHeld(database, reservationId);
-    if (release !== null) {
-      try {
-        await store.release([release]);
-      } catch (thrown) {
-        // MySQL has it; the store has the performance loaded anew once Redis answers.
-        log.warn('redis was not told of a cancellation', { reservationId, error: messageOf(thrown) });
-      }
-      return cancelled(reservationId);
-    }
-    // It was not held any more: say what it is. A repeated cancellation is answered like the first.
+    const refunded = await payments.cancel(reservationId);
+    if (refunded !== null) return cancelled(reservationId, refunded);
+    // Neither held nor confirmed any more: say what it is. A repeated cancellation is answered like the first.
     const reservation = await readReservation(database, reservationId);
-    if (reservation?.status === 'CANCELLED') return cancelled(reservationId);
-    return problem({ code: Code.reservationExpired, detail: 'The hold has expired.' });
+    if (reservation?.status === 'CANCELLED') {
+      return cancelled(reservationId, await payments.refunded(reservationId));
+    }
+    return expired;
+  }
+
+  /** Only its owner pays: not even an admin spends somebody else's money. */
+  async function pay(call: Call): Promise<Answer> {
+    const reservationId = call.params[0] as string;
+    const { userId } = call.identity;
+    const reservation = await readOwn(call.identity, reservationId);
+    if (reservation === null || reservation.userId !== userId) return notFound;
+    const result = await payments.pay(reservationId, userId);
+    if (result.kind === 'paid') return { status: 201, value: { ...result.payment, status: 'PAID' } };
+    if (result.kind === 'insufficient_balance') {
+      const detail = `The balance is smaller than the amount of ${reservation.amount}.`;
+      return problem({ code: Code.insufficientBalance, detail });
+    }
+    const now = await readReservation(database, reservationId);
+    return now?.status === 'CANCELLED' ? notPayable : expired;
   }
 
   return [
@@ -219,17 +230,28 @@ export function reservationRoutes(options: ReservationRoutesOptions): Route[] {
       handle: read,
     },
     {
+      method: 'post',
+      path: '/v1/reservations/{reservationId}/payments',
+      summary: 'Pay: the hold becomes a sale',
+      auth: 'user',
+      body: paymentBody,
+      isCreating: true,
+      success: [201, 'Paid; the reservation is confirmed, a repeat gives the same answer'],
+      codes: [Code.reservationNotFound, Code.insufficientBalance, Code.reservationExpired, Code.reservationNotPayable],
+      handle: pay,
+    },
+    {
       method: 'delete',
       path: '/v1/reservations/{reservationId}',
-      summary: 'Cancel: the seats are free at once',
+      summary: 'Cancel: the seats are free at once, and what was paid is on the balance again',
       auth: 'user',
-      success: [200, 'Cancelled'],
+      success: [200, 'Cancelled; `refunded` is 0 for a hold'],
       codes: [Code.reservationNotFound, Code.reservationExpired],
       handle: cancel,
     },
   ];
 }
 
-function cancelled(reservationId: string): Answer {
-  return { status: 200, value: { reservationId, status: 'CANCELLED', refunded: 0 } };
+function cancelled(reservationId: string, refunded: number): Answer {
+  return { status: 200, value: { reservationId, status: 'CANCELLED', refunded } };
 }

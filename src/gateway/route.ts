@@ -14,6 +14,8 @@ export interface Call {
   readonly body: unknown;
   /** Headers the route asked for, in its order; empty text for none. */
   readonly headers: readonly string[];
+  /** Of the client's connection, where the route asks for it; else empty. */
+  readonly address: string;
   /** The id a created resource goes by; an earlier try's one when an Idempotency-Key is repeated after a crash. */
   readonly newId: string;
   /** True when an earlier try with `newId` ended without knowing its outcome. */
@@ -31,6 +33,8 @@ export interface Route {
   readonly body?: Shape;
   readonly query?: Shape;
   readonly headers?: readonly string[];
+  /** True where the handler needs the client's address. */
+  readonly needsAddress?: boolean;
   /** True on a POST that creates: it honours Idempotency-Key. */
   readonly isCreating?: boolean;
   /** Status of success and what it means. */

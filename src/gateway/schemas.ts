@@ -74,6 +74,31 @@ export const performanceBody = shape(
 );
 export type PerformanceBody = Static<typeof performanceBody.schema>;
 
+const amountMax = 1_000_000_000;
+
+/** An address as people have them: something, @, a domain; RFC 5321 allows 254 characters. ASCII alone is stored. */
+const email = Type.String({ minLength: 3, maxLength: 254, pattern: '^[!-?A-~]+@[!-?A-~]+$', description: 'in ASCII' });
+const password = Type.String({ minLength: 8, maxLength: 256 });
+
+export const userBody = shape(
+  Type.Object({
+    email,
+    password,
+    name: Type.Optional(Type.Union([Type.String({ minLength: 1, maxLength: 100 }), Type.Null()])),
+  }),
+);
+export type UserBody = Static<typeof userBody.schema>;
+
+export const sessionBody = shape(
+  Type.Object({ email: Type.String({ maxLength: 254 }), password: Type.String({ maxLength: 256 }) }),
+);
+export type SessionBody = Static<typeof sessionBody.schema>;
+
+export const chargeBody = shape(Type.Object({ amount: Type.Integer({ minimum: 1, maximum: amountMax }) }));
+export type ChargeBody = Static<typeof chargeBody.schema>;
+
+export const paymentBody = shape(Type.Object({}));
+
 const admitPerSecondMax = 100_000;
 const maxActiveMax = 10_000_000;
 const passSecondsMax = 24 * 3600;
@@ -103,12 +128,21 @@ const status = Type.Union([
   Type.Literal('EXPIRED'),
 ]);
 
+const limit = Type.Optional(
+  Type.String({ pattern: '^([1-9]|[1-9][0-9]|100)$', description: '1 to 100, 20 by default' }),
+);
+
 /** Query strings are text: numbers are checked by pattern. */
+export const historyQuery = shape(
+  Type.Object({ cursor: Type.Optional(Type.String({ pattern: '^[1-9][0-9]{0,14}$' })), limit }),
+);
+export type HistoryQuery = Static<typeof historyQuery.schema>;
+
 export const reservationsQuery = shape(
   Type.Object({
     status: Type.Optional(status),
     cursor: Type.Optional(Type.String({ minLength: 1, maxLength: 64 })),
-    limit: Type.Optional(Type.String({ pattern: '^([1-9]|[1-9][0-9]|100)$', description: '1 to 100, 20 by default' })),
+    limit,
   }),
 );
 export type ReservationsQuery = Static<typeof reservationsQuery.schema>;

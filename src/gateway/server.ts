@@ -47,7 +47,7 @@ export interface ServerOptions {
 const listenShared = 0;
 const listenExclusive = 1;
 
-const nobody: Identity = { userId: 0, role: 'user', endsAtMs: Number.POSITIVE_INFINITY };
+const nobody: Identity = { userId: 0, role: 'user', endsAtMs: Number.POSITIVE_INFINITY, tokenId: '' };
 const noQuery: Readonly<Record<string, string>> = {};
 const noHeaders: readonly string[] = [];
 
@@ -178,6 +178,7 @@ export class Server {
       params,
       query,
       headers: route.headers?.map((name) => request.getHeader(name)) ?? noHeaders,
+      address: route.needsAddress === true ? addressOf(response) : '',
       idempotencyKey,
       body: undefined,
       newId: route.isCreating === true ? newReservationId() : '',
@@ -208,6 +209,12 @@ export class Server {
     opened.body = value;
     dispatch.run(opened);
   }
+}
+
+/** Of the client: what a balancer says by the PROXY protocol where it speaks it, else the other end of the connection. */
+function addressOf(response: HttpResponse): string {
+  const proxied = Buffer.from(response.getProxiedRemoteAddressAsText()).toString();
+  return proxied === '' ? Buffer.from(response.getRemoteAddressAsText()).toString() : proxied;
 }
 
 const numberPattern = /^[1-9]\d{0,15}$/;

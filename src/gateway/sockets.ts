@@ -30,6 +30,8 @@ const socketPath = '/v1/ws';
 
 export interface SocketsOptions {
   readonly authenticate: Authenticate;
+  /** Whether a token was given back. */
+  readonly isRevoked: (tokenId: string) => boolean;
   readonly rateLimit: RateLimit;
   readonly dispatch: Dispatch;
   /** The route that `reserve` goes by, and its place in the table. */
@@ -49,7 +51,7 @@ const excessMax = 100;
 const strikesMax = 3;
 const socketsPerUserMax = 20;
 const watchesMax = 16;
-const tokenCheckIntervalMs = 1000;
+const tokenCheckIntervalMs = 500;
 
 const unauthorized = problem({
   code: Code.unauthorized,
@@ -267,6 +269,7 @@ export class Sockets {
       params: [],
       query: {},
       headers: [pass],
+      address: '',
       idempotencyKey,
       body,
       newId: newReservationId(),
@@ -280,7 +283,9 @@ export class Sockets {
     this.#tokenTimer = this.#options.clock.after(tokenCheckIntervalMs, () => {
       const nowMs = Date.now();
       for (const client of [...this.#clients]) {
-        if (client.identity.endsAtMs <= nowMs) client.socket?.end(CloseCode.policy, 'the token has ended');
+        const { endsAtMs, tokenId } = client.identity;
+        if (endsAtMs <= nowMs || this.#options.isRevoked(tokenId))
+          client.socket?.end(CloseCode.policy, 'the token has ended');
       }
       this.#checkTokensLater();
     });

@@ -64,6 +64,20 @@ export function idempotencyKey(userId: number, key: string): string {
 export const settleChannel = 'fastpass:settle';
 export const settledChannel = 'fastpass:settled';
 
+/** Attempts to log in, of an account or an address; `hash` names it. */
+export function attemptsKey(of: 'account' | 'address', hash: string): string {
+  return `fastpass:attempts:${of}:${hash}`;
+}
+
+/** Where gateways hear of tokens given back. */
+export const revocationsChannel = 'fastpass:revocations';
+
+/** Where gateways hear that the catalogue has changed. */
+export const catalogChannel = 'fastpass:catalog';
+
+/** The stream of what happened, for other services. */
+export const eventsKey = 'fastpass:events';
+
 /** Where users are told of their own reservations. */
 export const reservationsChannel = 'fastpass:reservations';
 

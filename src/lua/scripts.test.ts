@@ -1,10 +1,10 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { Redis } from 'ioredis';
 import { describe, expect, inject, it } from 'vitest';
+import { HoldCode } from './decisions.ts';
 import { performanceKeys } from './keys.ts';
 import { PlaceCode } from './rooms.ts';
 import * as scripts from './scripts.ts';
-import { HoldCode } from './store.ts';
 
 const folder = new URL('./', import.meta.url);
 const readLua = (name: string): string => readFileSync(new URL(name, folder), 'utf8');
@@ -49,6 +49,7 @@ const loadedKeys = ['a', 'b', 'c', 'd'];
 const calls: readonly scripts.ScriptCall[] = [
   scripts.holdCall(keys, Buffer.alloc(0)),
   scripts.releaseCall(keys, Buffer.alloc(0)),
+  scripts.confirmCall(keys, Buffer.alloc(0)),
   scripts.coolCall(keys, ['id']),
   scripts.forgetCall(keys, ['1-1']),
   scripts.warmCall(keys, loadedKeys, '', [true, false, false, false], Buffer.alloc(0), ['kind', 'seated']),
@@ -58,6 +59,7 @@ const calls: readonly scripts.ScriptCall[] = [
   scripts.queueSetCall(keys, 1, ['mode', 'on']),
   scripts.queueSeenCall(keys, 1, ['1']),
   scripts.watchSeatsCall(keys, 1),
+  scripts.attemptsCall('attempts', { freeMax: 1, waitMsMax: 1, forgetMs: 1 }, ''),
   scripts.leaseCall('lease', 'owner', 1),
   scripts.leaseEndCall('lease', 'owner'),
 ];

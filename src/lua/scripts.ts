@@ -32,6 +32,7 @@ function loadScript(name: string, keyCount: number): Script {
 
 export const holdScript = loadScript('hold', 9);
 export const releaseScript = loadScript('release', 9);
+export const confirmScript = loadScript('confirm', 8);
 export const coolScript = loadScript('cool', 5);
 export const forgetScript = loadScript('forget', 3);
 export const warmScript = loadScript('warm', 12);
@@ -41,6 +42,7 @@ export const queueDrawScript = loadScript('queue-draw', 5);
 export const queueSetScript = loadScript('queue-set', 3);
 export const queueSeenScript = loadScript('queue-seen', 1);
 export const watchSeatsScript = loadScript('watch-seats', 1);
+export const attemptsScript = loadScript('attempts', 1);
 export const leaseScript = loadScript('lease', 1);
 export const leaseEndScript = loadScript('lease-end', 1);
 
@@ -61,6 +63,16 @@ export function releaseCall(keys: PerformanceKeys, releases: Buffer): ScriptCall
     script: releaseScript,
     keys: [meta, seats, reservations, users, expiry, keys.void, tickets, active, used],
     args: [releases, seatsChannel],
+  };
+}
+
+/** confirm.lua: `sales` is msgpack of `[[reservationId, userId as text, [seat, version, ...]], ...]`. */
+export function confirmCall(keys: PerformanceKeys, sales: Buffer): ScriptCall {
+  const { meta, seats, reservations, expiry, tickets, active, used, seatsChannel } = keys;
+  return {
+    script: confirmScript,
+    keys: [meta, seats, reservations, expiry, keys.void, tickets, active, used],
+    args: [sales, seatsChannel],
   };
 }
 
@@ -139,6 +151,19 @@ export function queueSeenCall(keys: PerformanceKeys, absenceMs: number, userIds:
 /** watch-seats.lua. */
 export function watchSeatsCall(keys: PerformanceKeys, forMs: number): ScriptCall {
   return { script: watchSeatsScript, keys: [keys.meta], args: [String(forMs)] };
+}
+
+/** Numbers of attempts.lua. */
+export interface AttemptLimit {
+  readonly freeMax: number;
+  readonly waitMsMax: number;
+  readonly forgetMs: number;
+}
+
+/** attempts.lua. */
+export function attemptsCall(key: string, limit: AttemptLimit, outcome: '' | 'ok'): ScriptCall {
+  const { freeMax, waitMsMax, forgetMs } = limit;
+  return { script: attemptsScript, keys: [key], args: [String(freeMax), String(waitMsMax), String(forgetMs), outcome] };
 }
 
 /** lease.lua: takes or renews the lease for `owner`. */

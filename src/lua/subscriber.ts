@@ -86,3 +86,12 @@ export class Subscriber {
     }
   }
 }
+
+/** Tells every process that has subscribed. Rejects with StoreUnavailable. */
+export async function publish(connection: RedisConnection, channel: string, message: string): Promise<void> {
+  try {
+    await connection.client.publish(channel, message);
+  } catch (thrown) {
+    throw new StoreUnavailable('redis', thrown);
+  }
+}

@@ -3,11 +3,13 @@
  * and every capacity performance must have the places. One refused hold rolls the batch back and halves it, so that the
  * refused ones are found in a few steps; that happens only after Redis has lost writes.
  */
+import type { OutboxEvent } from '../domain/account.ts';
 import { uuidFromBytes, uuidToBytes } from '../domain/ids.ts';
 import { type Hold, type Release, ReservationStatus } from '../domain/reservation.ts';
 import type { PersistResult } from '../domain/stores.ts';
 import { codeOf } from '../lib/errors.ts';
 import { type Database, integerLiteral, type Statements, toDateTime, uuidLiteral } from './database.ts';
+import { writeOutbox } from './outbox.ts';
 import { expireSuperseded } from './releases.ts';
 
 /** Told of reservations that MySQL has expired. */
@@ -41,6 +43,10 @@ async function insertReservations(statements: Statements, holds: readonly Hold[]
        (id, performance_id, user_id, status, party_size, amount, expires_at, hold_ends_at)
      VALUES ${rows.join(',')}`,
   );
+}
+
+function heldEvent({ reservationId, performanceId, userId }: Hold): OutboxEvent {
+  return { kind: 'reservation.held', reservationId, performanceId, userId };
 }
 
 interface SeatRow {
@@ -112,6 +118,7 @@ function storeAll(database: Database, holds: readonly Hold[]): Promise<readonly 
   return database.transaction(async (transaction) => {
     const expired = superseded.length === 0 ? nobody : await expireSuperseded(transaction, superseded);
     await insertReservations(transaction, holds);
+    await writeOutbox(transaction, holds.map(heldEvent));
     if (seatRows.length > 0) {
       await insertSeats(transaction, seatRows);
       if ((await takeSeats(transaction, seatRows)) !== seatRows.length) transaction.isRollback = true;

@@ -2,14 +2,19 @@
 import { uuidFromBytes, uuidToBytes } from '../domain/ids.ts';
 import { type Release, ReservationStatus } from '../domain/reservation.ts';
 import type { Database, Row, Statements } from './database.ts';
+import { writeOutbox } from './outbox.ts';
 
-/** Locks the reservations that are still held, in the order of their ids. */
-function lockHeld(statements: Statements, ids: readonly Buffer[]): Promise<Row[]> {
+/** Locks the reservations that still have the status, in the order of their ids. */
+function lock(statements: Statements, ids: readonly Buffer[], status: number): Promise<Row[]> {
   return statements.rows(
     `SELECT id, performance_id, user_id, party_size, hold_ends_at <= NOW(3) AS is_over
-     FROM reservations WHERE id IN (?) AND status = ${ReservationStatus.HELD} ORDER BY id FOR UPDATE`,
-    [ids],
+     FROM reservations WHERE id IN (?) AND status = ? ORDER BY id FOR UPDATE`,
+    [ids, status],
   );
+}
+
+function lockHeld(statements: Statements, ids: readonly Buffer[]): Promise<Row[]> {
+  return lock(statements, ids, ReservationStatus.HELD);
 }
 
 /** Frees the seats and places of locked reservations and gives them their last status. */
@@ -48,7 +53,7 @@ async function giveBack(statements: Statements, rows: readonly Row[], status: nu
   for (const [performanceId, places] of [...placesOf].sort(([a], [b]) => a - b)) {
     await statements.write('UPDATE performances SET remaining = remaining + ? WHERE id = ?', [places, performanceId]);
   }
-  return rows.map((row) => {
+  const releases = rows.map((row) => {
     const reservationId = uuidFromBytes(row['id']);
     return {
       reservationId,
@@ -58,6 +63,19 @@ async function giveBack(statements: Statements, rows: readonly Row[], status: nu
       seatVersions: versionsOf.get(reservationId) ?? [],
     };
   });
+  const kind = status === ReservationStatus.EXPIRED ? 'reservation.expired' : 'reservation.cancelled';
+  await writeOutbox(
+    statements,
+    releases.map(({ reservationId, performanceId, userId }) => ({ kind, reservationId, performanceId, userId })),
+  );
+  return releases;
+}
+
+/** Inside the transaction of a refund: cancels a confirmed reservation and frees its places. Null: it is not confirmed. */
+export async function giveBackConfirmed(statements: Statements, reservationId: string): Promise<Release | null> {
+  const rows = await lock(statements, [uuidToBytes(reservationId)], ReservationStatus.CONFIRMED);
+  if (rows.length === 0) return null;
+  return (await giveBack(statements, rows, ReservationStatus.CANCELLED))[0] ?? null;
 }
 
 /**

@@ -201,6 +201,7 @@ function makeStores(journal: readonly Hold[], results: readonly PersistResult[],
   const store: HoldStore = {
     hold: () => Promise.reject(new Error('no business of a job')),
     release: async (releases) => void calls.push(`release ${releases.length}`),
+    confirm: async () => {},
     cool: async (performanceId, ids) => void calls.push(`cool ${performanceId} ${ids.length}`),
     forget: async (holds) => void calls.push(`forget ${holds.length}`),
     journal: async () => [...journal],

@@ -1,0 +1,86 @@
+/**
+ * Paying and giving back. One request a user at a time in this process, before any connection is taken; across processes the
+ * rows of the reservation and the balance are the lock. MySQL first, then Redis: a payment needs no Redis.
+ */
+import type { Payment } from '../domain/account.ts';
+import type { Release } from '../domain/reservation.ts';
+import type { HoldStore } from '../domain/stores.ts';
+import { messageOf } from '../lib/errors.ts';
+import type { Database } from '../persist/database.ts';
+import { type PayResult, pay, readRefunded, refund } from '../persist/payments.ts';
+import { cancelHeld } from '../persist/releases.ts';
+
+export interface PaymentsOptions {
+  readonly database: Database;
+  readonly store: HoldStore;
+  readonly log: { warn(message: string, fields?: Record<string, unknown>): void };
+  /** Tells the user's sockets. */
+  readonly onConfirmed: (userId: number, reservationId: string) => void;
+}
+
+export type PayOutcome =
+  | { readonly kind: 'paid'; readonly payment: Payment }
+  | { readonly kind: 'insufficient_balance' }
+  | { readonly kind: 'not_held' };
+
+export class Payments {
+  readonly #options: PaymentsOptions;
+  /** Payments under way, by reservation: fifty at once are one transaction, and one answer for all. */
+  readonly #paying = new Map<string, Promise<PayOutcome>>();
+
+  constructor(options: PaymentsOptions) {
+    this.#options = options;
+  }
+
+  /** Sells a reservation to its owner. Rejects with StoreUnavailable: the outcome is unknown, a repeat finds it. */
+  pay(reservationId: string, userId: number): Promise<PayOutcome> {
+    const key = `${userId} ${reservationId}`;
+    const underWay = this.#paying.get(key);
+    if (underWay !== undefined) return underWay;
+    const work = this.#pay(reservationId, userId).finally(() => this.#paying.delete(key));
+    this.#paying.set(key, work);
+    return work;
+  }
+
+  /** Cancels what is held or confirmed; the amount given back, null when it is neither (any more). */
+  async cancel(reservationId: string): Promise<number | null> {
+    const { database } = this.#options;
+    const release = await cancelHeld(database, reservationId);
+    if (release !== null) {
+      await this.#release(release);
+      return 0;
+    }
+    const refunded = await refund(database, reservationId);
+    if (refunded === null) return null;
+    await this.#release(refunded.release);
+    return refunded.amount;
+  }
+
+  /** What a cancellation gave back, for its repeats. */
+  refunded(reservationId: string): Promise<number> {
+    return readRefunded(this.#options.database, reservationId);
+  }
+
+  async #pay(reservationId: string, userId: number): Promise<PayOutcome> {
+    const result: PayResult = await pay(this.#options.database, reservationId, userId);
+    if (result.kind === 'paid_before') return { kind: 'paid', payment: result.payment };
+    if (result.kind !== 'paid') return result;
+    try {
+      await this.#options.store.confirm([result.sale]);
+    } catch (thrown) {
+      // MySQL has it; the store has the performance loaded anew once Redis answers.
+      this.#options.log.warn('redis was not told of a payment', { reservationId, error: messageOf(thrown) });
+    }
+    this.#options.onConfirmed(userId, reservationId);
+    return { kind: 'paid', payment: result.payment };
+  }
+
+  async #release(release: Release): Promise<void> {
+    try {
+      await this.#options.store.release([release]);
+    } catch (thrown) {
+      const { reservationId } = release;
+      this.#options.log.warn('redis was not told of a cancellation', { reservationId, error: messageOf(thrown) });
+    }
+  }
+}

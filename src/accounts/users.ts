@@ -1,0 +1,58 @@
+/** Sign-up and log-in. */
+import type { Role, User } from '../domain/account.ts';
+import type { Attempts } from '../lua/attempts.ts';
+import type { Database } from '../persist/database.ts';
+import { findUser, insertUser, makeAdmin } from '../persist/users.ts';
+import { hashPassword, isPassword } from './passwords.ts';
+
+export type LogIn =
+  | { readonly kind: 'in'; readonly userId: number; readonly role: Role }
+  /** No such user, or another password: nobody learns which. */
+  | { readonly kind: 'refused' }
+  | { readonly kind: 'wait'; readonly waitMs: number };
+
+export class Users {
+  readonly #database: Database;
+  readonly #attempts: Attempts;
+
+  constructor(database: Database, attempts: Attempts) {
+    this.#database = database;
+    this.#attempts = attempts;
+  }
+
+  /** Null when the address is taken. Rejects with PasswordsBusy or StoreUnavailable. */
+  async signUp(email: string, password: string, name: string | null): Promise<User | null> {
+    const address = canonical(email);
+    if ((await findUser(this.#database, address)) !== null) return null;
+    const passwordHash = await hashPassword(password);
+    return insertUser(this.#database, { email: address, name, role: 'user', passwordHash });
+  }
+
+  /** Counts the attempt first: of a thousand at once, no more pass than one after the other. */
+  async logIn(email: string, password: string, fromAddress: string): Promise<LogIn> {
+    const address = canonical(email);
+    const waitMs = await this.#attempts.begin(address, fromAddress);
+    if (waitMs > 0) return { kind: 'wait', waitMs };
+    const user = await findUser(this.#database, address);
+    const isRight = await isPassword(user?.passwordHash ?? null, password);
+    if (user === null || !isRight) return { kind: 'refused' };
+    await this.#attempts.succeed(address);
+    return { kind: 'in', userId: user.userId, role: user.role };
+  }
+
+  /** Makes the first admin where there is no such user, and an admin of one that is there. */
+  async ensureAdmin(email: string, password: string): Promise<void> {
+    const address = canonical(email);
+    const known = await findUser(this.#database, address);
+    if (known === null) {
+      const passwordHash = await hashPassword(password);
+      // Another process may have been faster: then it is there.
+      await insertUser(this.#database, { email: address, name: 'Admin', role: 'admin', passwordHash });
+    } else if (known.role !== 'admin') await makeAdmin(this.#database, known.userId);
+  }
+}
+
+/** One person writes the same address in more than one way. */
+function canonical(email: string): string {
+  return email.trim().toLowerCase();
+}

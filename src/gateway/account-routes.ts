@@ -1,0 +1,166 @@
+/** Accounts: sign-up, log-in, log-out, balance. */
+import { PasswordsBusy } from '../accounts/passwords.ts';
+import type { Revocations } from '../accounts/revocations.ts';
+import type { Users } from '../accounts/users.ts';
+import type { BalanceEntry } from '../domain/account.ts';
+import { Code } from '../domain/codes.ts';
+import { balanceMax, charge, listEntries, readBalance } from '../persist/balances.ts';
+import type { Database } from '../persist/database.ts';
+import { mintToken } from './auth.ts';
+import { invalid } from './body.ts';
+import { type Answer, problem } from './reply.ts';
+import type { Call, Route } from './route.ts';
+import {
+  type ChargeBody,
+  chargeBody,
+  type HistoryQuery,
+  historyQuery,
+  type SessionBody,
+  sessionBody,
+  type UserBody,
+  userBody,
+} from './schemas.ts';
+
+export interface AccountRoutesOptions {
+  readonly users: Users;
+  readonly revocations: Revocations;
+  readonly database: Database;
+  readonly jwtSecret: string;
+}
+
+const sessionSeconds = 12 * 3600;
+const limitDefault = 20;
+
+const emailTaken = problem({ code: Code.emailTaken, detail: 'There is an account with this e-mail address.' });
+const refused = problem({ code: Code.unauthorized, detail: 'The e-mail address or the password is wrong.' });
+const busy = problem({ code: Code.overloaded, detail: 'Too many people are logging in; try again.' });
+const tooMuch = problem(invalid('/amount', `would make the balance more than ${balanceMax}`));
+
+function entryView({ id, type, amount, balance, reservationId, atMs }: BalanceEntry): Record<string, unknown> {
+  const at = new Date(atMs).toISOString();
+  return { id, type, amount, balance, ...(reservationId === null ? {} : { reservationId }), at };
+}
+
+/** Passwords are checked a few at a time: past the queue, 503. */
+async function orBusy(work: Promise<Answer>): Promise<Answer> {
+  try {
+    return await work;
+  } catch (thrown) {
+    if (thrown instanceof PasswordsBusy) return busy;
+    throw thrown;
+  }
+}
+
+export function accountRoutes(options: AccountRoutesOptions): Route[] {
+  const { users, revocations, database, jwtSecret } = options;
+
+  async function signUp(call: Call): Promise<Answer> {
+    const { email, password, name } = call.body as UserBody;
+    const user = await users.signUp(email, password, name ?? null);
+    return user === null ? emailTaken : { status: 201, value: user, headers: [['cache-control', 'no-store']] };
+  }
+
+  async function logIn(call: Call): Promise<Answer> {
+    const { email, password } = call.body as SessionBody;
+    const result = await users.logIn(email, password, call.address);
+    if (result.kind === 'refused') return refused;
+    if (result.kind === 'wait') {
+      const seconds = Math.ceil(result.waitMs / 1000);
+      const answer = problem({ code: Code.rateLimited, detail: `Too many attempts; wait ${seconds} s.` });
+      return { ...answer, headers: [['retry-after', String(seconds)]] };
+    }
+    const { userId, role } = result;
+    const expiresAt = new Date((Math.floor(Date.now() / 1000) + sessionSeconds) * 1000).toISOString();
+    const accessToken = mintToken(jwtSecret, userId, role, sessionSeconds);
+    return { status: 201, value: { accessToken, expiresAt, userId, role }, headers: [['cache-control', 'no-store']] };
+  }
+
+  async function logOut(call: Call): Promise<Answer> {
+    const { tokenId, endsAtMs } = call.identity;
+    await revocations.revoke({ tokenId, endsAtMs });
+    return { status: 204 };
+  }
+
+  async function chargeBalance(call: Call): Promise<Answer> {
+    const { amount } = call.body as ChargeBody;
+    const balance = await charge(database, call.identity.userId, amount, call.newId);
+    return balance === null ? tooMuch : { status: 201, value: { balance } };
+  }
+
+  async function balance(call: Call): Promise<Answer> {
+    return { status: 200, value: { balance: await readBalance(database, call.identity.userId) } };
+  }
+
+  async function history(call: Call): Promise<Answer> {
+    const { cursor, limit: asked } = call.query as HistoryQuery;
+    const limit = asked === undefined ? limitDefault : Number(asked);
+    const before = cursor === undefined ? null : Number(cursor);
+    const entries = await listEntries(database, call.identity.userId, before, limit + 1);
+    const page = entries.slice(0, limit);
+    const next = entries.length > limit ? String(page.at(-1)?.id) : null;
+    return { status: 200, value: { items: page.map(entryView), next } };
+  }
+
+  return [
+    {
+      method: 'post',
+      path: '/v1/users',
+      summary: 'Sign up',
+      auth: 'none',
+      body: userBody,
+      success: [201, 'The user'],
+      codes: [Code.emailTaken, Code.overloaded],
+      handle: (call) => orBusy(signUp(call)),
+    },
+    {
+      method: 'post',
+      path: '/v1/sessions',
+      summary: 'Log in',
+      auth: 'none',
+      body: sessionBody,
+      needsAddress: true,
+      success: [201, 'A token for `Authorization: Bearer`'],
+      codes: [Code.unauthorized, Code.rateLimited, Code.overloaded],
+      handle: (call) => orBusy(logIn(call)),
+    },
+    {
+      method: 'delete',
+      path: '/v1/sessions/current',
+      summary: 'Log out: the token is refused within a second, everywhere',
+      auth: 'user',
+      success: [204, 'Refused from now on'],
+      codes: [],
+      handle: logOut,
+    },
+    {
+      method: 'post',
+      path: '/v1/balance/charges',
+      summary: 'Put money on the balance',
+      auth: 'user',
+      body: chargeBody,
+      isCreating: true,
+      success: [201, 'The balance after it'],
+      codes: [],
+      handle: chargeBalance,
+    },
+    {
+      method: 'get',
+      path: '/v1/balance',
+      summary: "The caller's balance",
+      auth: 'user',
+      success: [200, 'The balance'],
+      codes: [],
+      handle: balance,
+    },
+    {
+      method: 'get',
+      path: '/v1/balance/history',
+      summary: 'Every change of the balance, newest first',
+      auth: 'user',
+      query: historyQuery,
+      success: [200, 'A page; `next` is the cursor of the one after it, or null'],
+      codes: [],
+      handle: history,
+    },
+  ];
+}
