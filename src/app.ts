@@ -69,6 +69,8 @@ const endedTokensPrunedMax = 1000;
 /** For the gateway's reads, cancellations and loads; commits and jobs have their own. */
 const readConnectionsMax = 8;
 const commitConnectionsMax = 4;
+/** Payments wait for each other's rows: they must not stand in the way of commits. */
+const moneyConnectionsMax = 4;
 /** The stop as a whole stays under ten seconds. */
 const drainTimeoutMs = 3500;
 const closeTimeoutMs = 1000;
@@ -81,6 +83,7 @@ export async function startApp(config: AppConfig, log: Log, isPortShared = false
   if (applied.length > 0) log.info('migrated', { applied });
   const database = new Database(config.mysqlUrl, log, readConnectionsMax);
   const commitDatabase = new Database(config.mysqlUrl, log, commitConnectionsMax);
+  const moneyDatabase = new Database(config.mysqlUrl, log, moneyConnectionsMax);
   await connection.connect();
 
   const subscriber = new Subscriber(connection, log);
@@ -163,7 +166,7 @@ export async function startApp(config: AppConfig, log: Log, isPortShared = false
   const users = new Users(database, new Attempts(connection));
   if (config.admin !== null) await users.ensureAdmin(config.admin.email, config.admin.password);
   const payments = new Payments({
-    database: commitDatabase,
+    database: moneyDatabase,
     store,
     log,
     onConfirmed: (userId, reservationId) => notify([{ userId, reservationId, kind: 'confirmed' }]),
@@ -207,7 +210,7 @@ export async function startApp(config: AppConfig, log: Log, isPortShared = false
       ack: config.ack,
       requestDeadlineMs,
     }),
-    ...accountRoutes({ users, revocations, database: commitDatabase, jwtSecret: config.jwtSecret }),
+    ...accountRoutes({ users, revocations, payments, database: moneyDatabase, jwtSecret: config.jwtSecret }),
     ...queueRoutes({ clock, places, rooms, tokens, requestDeadlineMs }),
     ...catalogRoutes(catalog),
   ];
@@ -278,7 +281,10 @@ export async function startApp(config: AppConfig, log: Log, isPortShared = false
       server.close();
       subscriber.stop();
       revocations.stop();
-      await within(Promise.all([connection.close(), database.close(), commitDatabase.close()]), closeTimeoutMs);
+      await within(
+        Promise.all([connection.close(), database.close(), commitDatabase.close(), moneyDatabase.close()]),
+        closeTimeoutMs,
+      );
       log.info('stopped');
     },
   };

@@ -1,11 +1,14 @@
 /**
- * Paying and giving back. One request a user at a time in this process, before any connection is taken; across processes the
- * rows of the reservation and the balance are the lock. MySQL first, then Redis: a payment needs no Redis.
+ * Charging, paying and giving back. Lock, then transaction, commit, then unlock: one request a user at a time in this
+ * process, before any connection is taken; across processes the rows of the reservation and the balance are the lock, and a
+ * transaction that waits too long for them is tried again with jitter. MySQL first, then Redis: a payment needs no Redis.
  */
 import type { Payment } from '../domain/account.ts';
 import type { Release } from '../domain/reservation.ts';
 import type { HoldStore } from '../domain/stores.ts';
 import { messageOf } from '../lib/errors.ts';
+import { Serial } from '../lib/serial.ts';
+import { charge } from '../persist/balances.ts';
 import type { Database } from '../persist/database.ts';
 import { type PayResult, pay, readRefunded, refund } from '../persist/payments.ts';
 import { cancelHeld } from '../persist/releases.ts';
@@ -23,8 +26,12 @@ export type PayOutcome =
   | { readonly kind: 'insufficient_balance' }
   | { readonly kind: 'not_held' };
 
+/** Requests of one user that wait for each other; past it 503. */
+const waitingMax = 200;
+
 export class Payments {
   readonly #options: PaymentsOptions;
+  readonly #byUser = new Serial<number>(waitingMax);
   /** Payments under way, by reservation: fifty at once are one transaction, and one answer for all. */
   readonly #paying = new Map<string, Promise<PayOutcome>>();
 
@@ -37,13 +44,27 @@ export class Payments {
     const key = `${userId} ${reservationId}`;
     const underWay = this.#paying.get(key);
     if (underWay !== undefined) return underWay;
-    const work = this.#pay(reservationId, userId).finally(() => this.#paying.delete(key));
+    const work = this.#byUser
+      .run(userId, () => this.#pay(reservationId, userId))
+      .finally(() => this.#paying.delete(key));
     this.#paying.set(key, work);
     return work;
   }
 
+  /**
+   * Puts money on a balance; a repeat with the same request id gives the first answer again. The balance, null when it would
+   * be too much.
+   */
+  charge(userId: number, amount: number, requestId: string): Promise<number | null> {
+    return this.#byUser.run(userId, () => charge(this.#options.database, userId, amount, requestId));
+  }
+
   /** Cancels what is held or confirmed; the amount given back, null when it is neither (any more). */
-  async cancel(reservationId: string): Promise<number | null> {
+  cancel(reservationId: string, ownerId: number): Promise<number | null> {
+    return this.#byUser.run(ownerId, () => this.#cancel(reservationId));
+  }
+
+  async #cancel(reservationId: string): Promise<number | null> {
     const { database } = this.#options;
     const release = await cancelHeld(database, reservationId);
     if (release !== null) {

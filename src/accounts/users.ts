@@ -20,7 +20,7 @@ export class Users {
     this.#attempts = attempts;
   }
 
-  /** Null when the address is taken. Rejects with PasswordsBusy or StoreUnavailable. */
+  /** Null when the address is taken. Rejects with Overloaded or StoreUnavailable. */
   async signUp(email: string, password: string, name: string | null): Promise<User | null> {
     const address = canonical(email);
     if ((await findUser(this.#database, address)) !== null) return null;

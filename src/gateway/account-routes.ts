@@ -1,10 +1,10 @@
 /** Accounts: sign-up, log-in, log-out, balance. */
-import { PasswordsBusy } from '../accounts/passwords.ts';
+import type { Payments } from '../accounts/payments.ts';
 import type { Revocations } from '../accounts/revocations.ts';
 import type { Users } from '../accounts/users.ts';
 import type { BalanceEntry } from '../domain/account.ts';
 import { Code } from '../domain/codes.ts';
-import { balanceMax, charge, listEntries, readBalance } from '../persist/balances.ts';
+import { balanceMax, listEntries, readBalance } from '../persist/balances.ts';
 import type { Database } from '../persist/database.ts';
 import { mintToken } from './auth.ts';
 import { invalid } from './body.ts';
@@ -24,6 +24,7 @@ import {
 export interface AccountRoutesOptions {
   readonly users: Users;
   readonly revocations: Revocations;
+  readonly payments: Payments;
   readonly database: Database;
   readonly jwtSecret: string;
 }
@@ -33,7 +34,6 @@ const limitDefault = 20;
 
 const emailTaken = problem({ code: Code.emailTaken, detail: 'There is an account with this e-mail address.' });
 const refused = problem({ code: Code.unauthorized, detail: 'The e-mail address or the password is wrong.' });
-const busy = problem({ code: Code.overloaded, detail: 'Too many people are logging in; try again.' });
 const tooMuch = problem(invalid('/amount', `would make the balance more than ${balanceMax}`));
 
 function entryView({ id, type, amount, balance, reservationId, atMs }: BalanceEntry): Record<string, unknown> {
@@ -41,18 +41,8 @@ function entryView({ id, type, amount, balance, reservationId, atMs }: BalanceEn
   return { id, type, amount, balance, ...(reservationId === null ? {} : { reservationId }), at };
 }
 
-/** Passwords are checked a few at a time: past the queue, 503. */
-async function orBusy(work: Promise<Answer>): Promise<Answer> {
-  try {
-    return await work;
-  } catch (thrown) {
-    if (thrown instanceof PasswordsBusy) return busy;
-    throw thrown;
-  }
-}
-
 export function accountRoutes(options: AccountRoutesOptions): Route[] {
-  const { users, revocations, database, jwtSecret } = options;
+  const { users, revocations, payments, database, jwtSecret } = options;
 
   async function signUp(call: Call): Promise<Answer> {
     const { email, password, name } = call.body as UserBody;
@@ -83,7 +73,7 @@ export function accountRoutes(options: AccountRoutesOptions): Route[] {
 
   async function chargeBalance(call: Call): Promise<Answer> {
     const { amount } = call.body as ChargeBody;
-    const balance = await charge(database, call.identity.userId, amount, call.newId);
+    const balance = await payments.charge(call.identity.userId, amount, call.newId);
     return balance === null ? tooMuch : { status: 201, value: { balance } };
   }
 
@@ -110,7 +100,7 @@ export function accountRoutes(options: AccountRoutesOptions): Route[] {
       body: userBody,
       success: [201, 'The user'],
       codes: [Code.emailTaken, Code.overloaded],
-      handle: (call) => orBusy(signUp(call)),
+      handle: signUp,
     },
     {
       method: 'post',
@@ -121,7 +111,7 @@ export function accountRoutes(options: AccountRoutesOptions): Route[] {
       needsAddress: true,
       success: [201, 'A token for `Authorization: Bearer`'],
       codes: [Code.unauthorized, Code.rateLimited, Code.overloaded],
-      handle: (call) => orBusy(logIn(call)),
+      handle: logIn,
     },
     {
       method: 'delete',

@@ -1,6 +1,6 @@
 /** From a checked request to its answer, whichever transport it came by: the table's handlers, idempotency, the last resort. */
 import { Code } from '../domain/codes.ts';
-import { messageOf, StoreUnavailable } from '../lib/errors.ts';
+import { messageOf, Overloaded, StoreUnavailable } from '../lib/errors.ts';
 import { fingerprintOf, type Idempotency } from './idempotency.ts';
 import { type Answer, problem } from './reply.ts';
 import type { Call, Route } from './route.ts';
@@ -29,6 +29,7 @@ export interface DispatchOptions {
   readonly log: { error(message: string, fields?: Record<string, unknown>): void };
 }
 
+const overloaded = problem({ code: Code.overloaded, detail: 'Too many requests are waiting; try again.' });
 const storeDown = problem({ code: Code.unavailable, detail: 'A store does not answer; try again.' });
 
 export class Dispatch {
@@ -113,6 +114,7 @@ export class Dispatch {
   }
 
   #fail(index: number, exchange: Responder, thrown: unknown): void {
+    if (thrown instanceof Overloaded) return this.answer(index, exchange, overloaded);
     if (!(thrown instanceof StoreUnavailable)) {
       const stack = thrown instanceof Error ? thrown.stack : undefined;
       this.#options.log.error('a request failed', { route: index, error: messageOf(thrown), stack });

@@ -158,8 +158,9 @@ export function reservationRoutes(options: ReservationRoutesOptions): Route[] {
 
   async function cancel(call: Call): Promise<Answer> {
     const reservationId = call.params[0] as string;
-    if ((await readOwn(call.identity, reservationId)) === null) return notFound;
-    const refunded = await payments.cancel(reservationId);
+    const own = await readOwn(call.identity, reservationId);
+    if (own === null) return notFound;
+    const refunded = await payments.cancel(reservationId, own.userId);
     if (refunded !== null) return cancelled(reservationId, refunded);
     // Neither held nor confirmed any more: say what it is. A repeated cancellation is answered like the first.
     const reservation = await readReservation(database, reservationId);

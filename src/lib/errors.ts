@@ -11,6 +11,14 @@ export class StoreUnavailable extends Error {
   }
 }
 
+/** Too much of something waits already: mapped to 503 `overloaded`. */
+export class Overloaded extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = 'Overloaded';
+  }
+}
+
 /** The message of whatever was thrown. */
 export function messageOf(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown);
