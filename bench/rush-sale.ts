@@ -1,4 +1,5 @@
 /** The performance that is rushed, and the text of every request. */
+import { FastpassClient, type Result } from '../src/client/index.ts';
 import { mintToken } from '../src/gateway/auth.ts';
 import { Connection, headText, requestText, type Target } from './load/connection.ts';
 import { seededRandom } from './load/statistics.ts';
@@ -13,29 +14,26 @@ const holdSeconds = 3600;
 
 /** Creates an event with one performance over the API; returns the performance's id. Rejects with the gateway's answer. */
 export async function createSale(target: Target, jwtSecret: string, sale: Sale): Promise<number> {
-  const headers = {
-    authorization: `Bearer ${mintToken(jwtSecret, adminUserId, 'admin', tokenSeconds)}`,
-    'content-type': 'application/json',
-  };
-  const connection = await Connection.open(target);
-  const create = async (path: string, body: unknown, idName: string): Promise<number> => {
-    const answer = await connection.request('POST', path, headers, JSON.stringify(body));
-    const id: unknown = answer.status === 201 ? JSON.parse(answer.body)[idName] : undefined;
-    if (typeof id === 'number') return id;
-    throw new Error(`POST ${path} answered ${answer.status} ${answer.body.slice(0, 500)}`);
-  };
-  try {
-    const eventId = await create('/v1/events', { name: 'Rush' }, 'eventId');
-    const seating =
-      sale.kind === 'capacity'
-        ? { kind: sale.kind, capacity: sale.capacity, maxPartySize: sale.party }
-        : { kind: sale.kind, seats: sale.seats };
-    const startsAt = new Date(Date.now() + 24 * 3600 * 1000).toISOString();
-    const performance = { startsAt, price: 1000, holdSeconds, maxReservationsPerUser: 1, seating };
-    return await create(`/v1/events/${eventId}/performances`, performance, 'performanceId');
-  } finally {
-    connection.close();
-  }
+  // The client would try again for some seconds: where nobody listens the rush is over at once.
+  (await Connection.open(target)).close();
+  const { host, port } = target;
+  const client = new FastpassClient({
+    baseUrl: `http://${host.includes(':') ? `[${host}]` : host}:${port}`,
+    token: mintToken(jwtSecret, adminUserId, 'admin', tokenSeconds),
+  });
+  const seating =
+    sale.kind === 'capacity'
+      ? { kind: sale.kind, capacity: sale.capacity, maxPartySize: sale.party }
+      : { kind: sale.kind, seats: sale.seats };
+  const startsAt = new Date(Date.now() + 24 * 3600 * 1000).toISOString();
+  const event = createdOf(await client.createEvent({ name: 'Rush' }));
+  const performance = { startsAt, price: 1000, holdSeconds, maxReservationsPerUser: 1, seating };
+  return createdOf(await client.createPerformance(event.eventId, performance)).performanceId;
+}
+
+function createdOf<Value>(result: Result<Value>): Value {
+  if (result.ok) return result.value;
+  throw new Error(`the gateway answered ${result.status} ${JSON.stringify(result.problem).slice(0, 500)}`);
 }
 
 /** The user of request `index`, counted from 0: the repeats of a user are neighbours and so go out side by side. */

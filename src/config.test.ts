@@ -125,4 +125,37 @@ describe('the configuration', () => {
     expect(faultsOf({ JWT_SECRET: 'é'.repeat(16) })).toEqual([]);
     expect(faultsOf({ JWT_SECRET: 'e'.repeat(31) })).toHaveLength(1);
   });
+
+  it('has a first admin of its own in embedded mode only, and never in production', () => {
+    expect(readConfig({}).admin).toEqual({ email: 'admin@fastpass.local', password: 'fastpass-admin' });
+    const production = { NODE_ENV: 'production', JWT_SECRET: secret };
+    for (const environment of [stores, production, { ...stores, ...production }]) {
+      expect(readConfig(environment).admin).toBeNull();
+      expect(readConfig({ ...environment, ADMIN_EMAIL: '', ADMIN_PASSWORD: '' }).admin).toBeNull();
+    }
+  });
+
+  it('takes the first admin from the environment, in embedded mode too', () => {
+    const given = { ADMIN_EMAIL: 'boss@example.org', ADMIN_PASSWORD: 'a-password-of-ones-own' };
+    const admin = { email: given.ADMIN_EMAIL, password: given.ADMIN_PASSWORD };
+    for (const environment of [{}, stores]) expect(readConfig({ ...environment, ...given }).admin).toEqual(admin);
+    expect(readConfig({ ...stores, ...given, ADMIN_PASSWORD: '12345678' }).admin?.password).toBe('12345678');
+  });
+
+  it.each<[string, Record<string, string>, RegExp]>([
+    ['an address alone', { ADMIN_EMAIL: 'boss@example.org' }, /ADMIN_EMAIL and ADMIN_PASSWORD are set together/],
+    ['a password alone', { ADMIN_PASSWORD: 'long enough' }, /ADMIN_EMAIL and ADMIN_PASSWORD are set together/],
+    ['an address that is none', { ADMIN_EMAIL: 'boss', ADMIN_PASSWORD: 'long enough' }, /^ADMIN_EMAIL /],
+    ['a password of 7 characters', { ADMIN_EMAIL: 'boss@example.org', ADMIN_PASSWORD: '1234567' }, /^ADMIN_PASSWORD /],
+    [
+      'the password of development',
+      { ADMIN_EMAIL: 'boss@example.org', ADMIN_PASSWORD: 'fastpass-admin' },
+      /^ADMIN_PASSWORD is the one of development/,
+    ],
+  ])('refuses a first admin with %s, and says so without the password', (_name, given, fault) => {
+    const faults = faultsOf({ ...stores, ...given });
+    expect(faults).toHaveLength(1);
+    expect(faults[0]).toMatch(fault);
+    expect(faults[0]).not.toContain(given['ADMIN_PASSWORD'] ?? 'nothing');
+  });
 });

@@ -44,6 +44,8 @@ export async function startGateway(settings: Settings = {}): Promise<TestGateway
 
 export interface GatewayProcess extends TestGateway {
   readonly child: ChildProcess;
+  /** All it has written so far. */
+  output(): string;
   /** SIGKILL, resolved when it is gone. */
   kill(): Promise<void>;
 }
@@ -57,11 +59,11 @@ export async function spawnGateway(settings: Settings = {}): Promise<GatewayProc
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  let output = '';
   const port = await new Promise<string>((resolve, reject) => {
-    let output = '';
     const onData = (data: Buffer): void => {
       output += data.toString();
-      const match = /listening .*port=(\d+)/.exec(output);
+      const match = /listening.*port"?[=:](\d+)/.exec(output);
       if (match !== null) resolve(match[1]!);
     };
     child.stdout.on('data', onData);
@@ -71,6 +73,7 @@ export async function spawnGateway(settings: Settings = {}): Promise<GatewayProc
   return {
     url: `http://127.0.0.1:${port}`,
     child,
+    output: () => output,
     async stop() {
       child.kill('SIGTERM');
       await exited;

@@ -19,6 +19,8 @@ export interface RevocationsOptions {
 
 const pruneIntervalMs = 60_000;
 const readRetryMs = 500;
+/** Providers may mint tokens that outlive the calendar of MySQL. */
+const endsAtMsMax = Date.UTC(9999, 11, 31);
 
 export class Revocations {
   readonly #options: RevocationsOptions;
@@ -46,7 +48,8 @@ export class Revocations {
   }
 
   /** Refuses a token from now on, here at once and everywhere within a second. Rejects with StoreUnavailable. */
-  async revoke(token: RevokedToken): Promise<void> {
+  async revoke({ tokenId, endsAtMs }: RevokedToken): Promise<void> {
+    const token = { tokenId, endsAtMs: Math.min(endsAtMs, endsAtMsMax) };
     await this.#options.write(token);
     this.onRevoked(token);
     await this.#options.publish(token);

@@ -35,20 +35,26 @@ export class Users {
     if (waitMs > 0) return { kind: 'wait', waitMs };
     const user = await findUser(this.#database, address);
     const isRight = await isPassword(user?.passwordHash ?? null, password);
-    if (user === null || !isRight) return { kind: 'refused' };
+    if (user === null || !isRight) {
+      await this.#attempts.fail(fromAddress);
+      return { kind: 'refused' };
+    }
     await this.#attempts.succeed(address);
     return { kind: 'in', userId: user.userId, role: user.role };
   }
 
-  /** Makes the first admin where there is no such user, and an admin of one that is there. */
+  /**
+   * Makes the first admin where there is none of that address. Whoever had signed up with it before becomes the admin with
+   * this password: anybody could have done so, with one of their own.
+   */
   async ensureAdmin(email: string, password: string): Promise<void> {
     const address = canonical(email);
     const known = await findUser(this.#database, address);
-    if (known === null) {
-      const passwordHash = await hashPassword(password);
-      // Another process may have been faster: then it is there.
-      await insertUser(this.#database, { email: address, name: 'Admin', role: 'admin', passwordHash });
-    } else if (known.role !== 'admin') await makeAdmin(this.#database, known.userId);
+    if (known?.role === 'admin') return;
+    const passwordHash = await hashPassword(password);
+    if (known !== null) return makeAdmin(this.#database, known.userId, passwordHash);
+    // Another process may have been faster: then it is there.
+    await insertUser(this.#database, { email: address, name: 'Admin', role: 'admin', passwordHash });
   }
 }
 

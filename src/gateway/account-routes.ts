@@ -6,6 +6,7 @@ import type { BalanceEntry } from '../domain/account.ts';
 import { Code } from '../domain/codes.ts';
 import { balanceMax, listEntries, readBalance } from '../persist/balances.ts';
 import type { Database } from '../persist/database.ts';
+import * as answers from './answers.ts';
 import { mintToken } from './auth.ts';
 import { invalid } from './body.ts';
 import { type Answer, problem } from './reply.ts';
@@ -36,7 +37,7 @@ const emailTaken = problem({ code: Code.emailTaken, detail: 'There is an account
 const refused = problem({ code: Code.unauthorized, detail: 'The e-mail address or the password is wrong.' });
 const tooMuch = problem(invalid('/amount', `would make the balance more than ${balanceMax}`));
 
-function entryView({ id, type, amount, balance, reservationId, atMs }: BalanceEntry): Record<string, unknown> {
+function entryView({ id, type, amount, balance, reservationId, atMs }: BalanceEntry): answers.BalanceEntryView {
   const at = new Date(atMs).toISOString();
   return { id, type, amount, balance, ...(reservationId === null ? {} : { reservationId }), at };
 }
@@ -95,60 +96,72 @@ export function accountRoutes(options: AccountRoutesOptions): Route[] {
     {
       method: 'post',
       path: '/v1/users',
+      operationId: 'signUp',
+      tag: 'Accounts',
       summary: 'Sign up',
       auth: 'none',
       body: userBody,
-      success: [201, 'The user'],
+      success: [{ status: 201, description: 'The user', answer: answers.user }],
       codes: [Code.emailTaken, Code.overloaded],
       handle: signUp,
     },
     {
       method: 'post',
       path: '/v1/sessions',
+      operationId: 'logIn',
+      tag: 'Accounts',
       summary: 'Log in',
       auth: 'none',
       body: sessionBody,
       needsAddress: true,
-      success: [201, 'A token for `Authorization: Bearer`'],
+      success: [{ status: 201, description: 'A token for `Authorization: Bearer`', answer: answers.session }],
       codes: [Code.unauthorized, Code.rateLimited, Code.overloaded],
       handle: logIn,
     },
     {
       method: 'delete',
       path: '/v1/sessions/current',
+      operationId: 'logOut',
+      tag: 'Accounts',
       summary: 'Log out: the token is refused within a second, everywhere',
       auth: 'user',
-      success: [204, 'Refused from now on'],
+      success: [{ status: 204, description: 'Refused from now on' }],
       codes: [],
       handle: logOut,
     },
     {
       method: 'post',
       path: '/v1/balance/charges',
+      operationId: 'chargeBalance',
+      tag: 'Accounts',
       summary: 'Put money on the balance',
       auth: 'user',
       body: chargeBody,
       isCreating: true,
-      success: [201, 'The balance after it'],
-      codes: [],
+      success: [{ status: 201, description: 'The balance after it', answer: answers.balance }],
+      codes: [Code.overloaded],
       handle: chargeBalance,
     },
     {
       method: 'get',
       path: '/v1/balance',
+      operationId: 'readBalance',
+      tag: 'Accounts',
       summary: "The caller's balance",
       auth: 'user',
-      success: [200, 'The balance'],
+      success: [{ status: 200, description: 'The balance', answer: answers.balance }],
       codes: [],
       handle: balance,
     },
     {
       method: 'get',
       path: '/v1/balance/history',
+      operationId: 'listBalanceHistory',
+      tag: 'Accounts',
       summary: 'Every change of the balance, newest first',
       auth: 'user',
       query: historyQuery,
-      success: [200, 'A page; `next` is the cursor of the one after it, or null'],
+      success: [{ status: 200, description: 'A page', answer: answers.balanceHistory }],
       codes: [],
       handle: history,
     },

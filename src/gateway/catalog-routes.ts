@@ -3,6 +3,7 @@ import type { Catalog, PerformanceView, SeatMap } from '../catalog/catalog.ts';
 import { Code } from '../domain/codes.ts';
 import { type Event, type PerformancePlan, type Seating, seatLabel } from '../domain/performance.ts';
 import type { Refusal } from '../domain/reservation.ts';
+import * as answers from './answers.ts';
 import { invalid, isRefusal, timeOf } from './body.ts';
 import { type Answer, problem } from './reply.ts';
 import type { Call, Route } from './route.ts';
@@ -14,29 +15,33 @@ const holdSecondsDefault = 300;
 const noPerformance = problem({ code: Code.performanceNotFound, detail: 'No such performance.' });
 const noEvent = problem({ code: Code.eventNotFound, detail: 'No such event.' });
 
-function iso(ms: number | null): string | null {
-  return ms === null ? null : new Date(ms).toISOString();
+function iso(ms: number): string {
+  return new Date(ms).toISOString();
 }
 
-function eventView(event: Event): Record<string, unknown> {
+function isoOrNull(ms: number | null): string | null {
+  return ms === null ? null : iso(ms);
+}
+
+function eventView(event: Event): answers.EventView {
   const { eventId, name, description } = event;
   return { eventId, name, description, createdAt: iso(event.createdAtMs) };
 }
 
-function seatingView(seating: Seating): Record<string, unknown> {
+function seatingView(seating: Seating): answers.SeatingView {
   if (seating.kind === 'capacity') return { ...seating };
   const { kind, seats, seatsPerRow } = seating;
   return { kind, seats, rows: Math.ceil(seats / seatsPerRow), seatsPerRow };
 }
 
-function performanceView({ performance, remaining }: PerformanceView): Record<string, unknown> {
+function performanceView({ performance, remaining }: PerformanceView): answers.PerformanceAnswer {
   const { performanceId, eventId, price, holdSeconds, maxReservationsPerUser } = performance;
   return {
     performanceId,
     eventId,
     startsAt: iso(performance.startsAtMs),
-    bookingOpensAt: iso(performance.bookingOpensAtMs),
-    bookingClosesAt: iso(performance.bookingClosesAtMs),
+    bookingOpensAt: isoOrNull(performance.bookingOpensAtMs),
+    bookingClosesAt: isoOrNull(performance.bookingClosesAtMs),
     price,
     holdSeconds,
     maxReservationsPerUser,
@@ -177,68 +182,85 @@ export function catalogRoutes(catalog: Catalog): Route[] {
     {
       method: 'post',
       path: '/v1/events',
+      operationId: 'createEvent',
+      tag: 'Catalogue',
       summary: 'Create an event',
       auth: 'admin',
       body: eventBody,
       isCreating: true,
-      success: [201, 'The event'],
+      success: [{ status: 201, description: 'The event', answer: answers.event }],
       codes: [],
       handle: createEvent,
     },
     {
       method: 'get',
       path: '/v1/events',
+      operationId: 'listEvents',
+      tag: 'Catalogue',
       summary: 'All events, newest first',
       auth: 'none',
-      success: [200, 'The events'],
+      success: [{ status: 200, description: 'The events', answer: answers.eventList }],
       codes: [],
       handle: listEvents,
     },
     {
       method: 'post',
       path: '/v1/events/{eventId}/performances',
+      operationId: 'createPerformance',
+      tag: 'Catalogue',
       summary: 'Create a performance with its seats or places',
       auth: 'admin',
       body: performanceBody,
       isCreating: true,
-      success: [201, 'The performance'],
+      success: [{ status: 201, description: 'The performance', answer: answers.performance, headers: ['Location'] }],
       codes: [Code.eventNotFound],
       handle: createPerformance,
     },
     {
       method: 'get',
       path: '/v1/events/{eventId}/performances',
+      operationId: 'listPerformances',
+      tag: 'Catalogue',
       summary: 'The performances of an event, with the places left',
       auth: 'none',
-      success: [200, 'The performances'],
+      success: [{ status: 200, description: 'The performances', answer: answers.performanceList }],
       codes: [Code.eventNotFound],
       handle: listPerformances,
     },
     {
       method: 'get',
       path: '/v1/performances/{performanceId}',
+      operationId: 'readPerformance',
+      tag: 'Catalogue',
       summary: 'One performance, with the places left',
       auth: 'none',
-      success: [200, 'The performance'],
+      success: [{ status: 200, description: 'The performance', answer: answers.performance }],
       codes: [Code.performanceNotFound],
       handle: readPerformance,
     },
     {
       method: 'get',
       path: '/v1/performances/{performanceId}/seats',
+      operationId: 'readSeats',
+      tag: 'Catalogue',
       summary: 'The seat map as it is now',
       auth: 'none',
       headers: ['if-none-match'],
-      success: [200, 'The seats; 304 when `If-None-Match` still holds'],
+      success: [
+        { status: 200, description: 'The seats', answer: answers.seatMap, headers: ['ETag'] },
+        { status: 304, description: '`If-None-Match` still holds', headers: ['ETag'] },
+      ],
       codes: [Code.performanceNotFound],
       handle: readSeats,
     },
     {
       method: 'post',
       path: '/v1/performances/{performanceId}/warm',
+      operationId: 'warmPerformance',
+      tag: 'Catalogue',
       summary: 'Load a performance into Redis before its sale',
       auth: 'admin',
-      success: [200, '`warmed` is true when it had been cold'],
+      success: [{ status: 200, description: '`warmed` is true when it had been cold', answer: answers.warmed }],
       codes: [Code.performanceNotFound],
       handle: warm,
     },

@@ -9,7 +9,8 @@ import { messageOf } from '../lib/errors.ts';
 import type { Claim, IdempotencyStore, RememberedAnswer } from '../lua/idempotency.ts';
 import { type Answer, bodyValueOf, problem } from './reply.ts';
 
-const keyPattern = /^[\x21-\x7e]{1,64}$/;
+/** 1 to 64 visible ASCII characters. */
+export const keyPattern = /^[\x21-\x7e]{1,64}$/;
 const pollIntervalMs = 20;
 /** Under way elsewhere for longer than any deadline: its gateway has died, go on with its id. */
 const waitMsMax = 2500;

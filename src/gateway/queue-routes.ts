@@ -6,6 +6,7 @@ import type { PlaceOutcome, Places } from '../waiting-room/places.ts';
 import type { Rooms } from '../waiting-room/rooms.ts';
 import type { QueueTokens, Ticket } from '../waiting-room/tokens.ts';
 import { invalid, isRefusal, timeOf } from './body.ts';
+import * as answers from './queue-answers.ts';
 import { type Answer, problem } from './reply.ts';
 import type { Call, Route } from './route.ts';
 import { type RoomBody, roomBody } from './schemas.ts';
@@ -25,7 +26,7 @@ const noTicket = problem(invalid('Queue-Ticket', 'is required'));
 const badTicket = problem(invalid('Queue-Ticket', 'is not a ticket of this performance'));
 const foreignTicket = problem({ code: Code.forbidden, detail: 'The ticket is of another user.' });
 
-function stateView(state: RoomState): Record<string, unknown> {
+function stateView(state: RoomState): answers.RoomView {
   const { mode, issued, admitted, waiting, active, admitPerSecond, maxActive, passSeconds } = state;
   return {
     mode,
@@ -145,44 +146,57 @@ export function queueRoutes(options: QueueRoutesOptions): Route[] {
     {
       method: 'put',
       path: '/v1/performances/{performanceId}/queue',
+      operationId: 'configureQueue',
+      tag: 'Waiting room',
       summary: 'Set up the waiting room of a performance, or change it while people wait',
       auth: 'admin',
       body: roomBody,
-      success: [200, 'The room as it is now'],
+      success: [{ status: 200, description: 'The room as it is now', answer: answers.room }],
       codes: [Code.performanceNotFound],
       handle: configure,
     },
     {
       method: 'get',
       path: '/v1/performances/{performanceId}/queue',
+      operationId: 'readQueue',
+      tag: 'Waiting room',
       summary: 'The waiting room: its settings, who waits, who is inside',
       auth: 'none',
-      success: [200, 'The room'],
+      success: [{ status: 200, description: 'The room', answer: answers.room }],
       codes: [Code.performanceNotFound],
       handle: read,
     },
     {
       method: 'post',
       path: '/v1/performances/{performanceId}/queue/tickets',
+      operationId: 'joinQueue',
+      tag: 'Waiting room',
       summary: 'Join the queue; one ticket a user',
       auth: 'user',
       headers: ['queue-ticket'],
       isCreating: true,
       success: [
-        201,
-        'A place; 200 with the same ticket on a repeat, with a pass once admitted, `open` while the room is off',
+        { status: 201, description: 'A place', answer: answers.ticketGiven },
+        {
+          status: 200,
+          description: 'The same ticket on a repeat, with a pass once admitted; `open` while the room is off',
+          answer: answers.ticketKnown,
+        },
       ],
-      codes: [Code.performanceNotFound, Code.overloaded],
+      codes: [Code.performanceNotFound, Code.forbidden, Code.overloaded],
       handle: handleBy(join),
       submit: join,
     },
     {
       method: 'get',
       path: '/v1/performances/{performanceId}/queue/tickets/current',
+      operationId: 'readTicket',
+      tag: 'Waiting room',
       summary: 'How the ticket stands; polling keeps the place',
       auth: 'user',
       headers: ['queue-ticket'],
-      success: [200, 'The place, the pass, or `left`, `expired`, `open`'],
+      headersRequired: ['queue-ticket'],
+      success: [{ status: 200, description: 'The place, the pass, or that it is over', answer: answers.ticketNow }],
       codes: [Code.performanceNotFound, Code.forbidden, Code.overloaded],
       handle: handleBy(look),
       submit: look,
@@ -190,10 +204,13 @@ export function queueRoutes(options: QueueRoutesOptions): Route[] {
     {
       method: 'delete',
       path: '/v1/performances/{performanceId}/queue/tickets/current',
+      operationId: 'leaveQueue',
+      tag: 'Waiting room',
       summary: 'Leave the queue, or give the pass back',
       auth: 'user',
       headers: ['queue-ticket'],
-      success: [204, 'Left'],
+      headersRequired: ['queue-ticket'],
+      success: [{ status: 204, description: 'Left' }],
       codes: [Code.performanceNotFound, Code.forbidden, Code.overloaded],
       handle: handleBy(leave),
       submit: leave,

@@ -14,8 +14,8 @@ export interface Answer {
   readonly value?: unknown;
   /** The value as JSON made by hand, where that is worth it: the hot path, large lists. */
   readonly json?: string;
-  /** Instead of JSON or msgpack: a text of its own type. */
-  readonly text?: { readonly type: string; readonly body: string };
+  /** Instead of JSON or msgpack: a text of its own type, or its bytes. */
+  readonly text?: { readonly type: string; readonly body: string | Buffer };
   readonly headers?: readonly (readonly [string, string])[];
   /** Set for an error: what the tables say of it. */
   readonly code?: Code;

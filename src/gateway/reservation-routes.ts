@@ -8,6 +8,7 @@ import { type Clock, sleep } from '../lib/clock.ts';
 import type { Database } from '../persist/database.ts';
 import { listReservations, readReservation } from '../persist/reservations.ts';
 import type { QueueTokens } from '../waiting-room/tokens.ts';
+import * as answers from './answers.ts';
 import type { Identity } from './auth.ts';
 import { invalid } from './body.ts';
 import { type Answer, problem } from './reply.ts';
@@ -60,14 +61,14 @@ function heldAnswer(hold: Held): Answer {
   };
 }
 
-function viewOf(reservation: Reservation): Record<string, unknown> {
+function viewOf(reservation: Reservation): answers.ReservationView {
   const { reservationId, performanceId, userId, status, seats, partySize, amount } = reservation;
   return {
     reservationId,
     performanceId,
     userId,
     status,
-    ...(partySize === 0 ? { seats } : { partySize }),
+    ...(partySize === 0 ? { seats: [...seats] } : { partySize }),
     amount,
     createdAt: new Date(reservation.createdAtMs).toISOString(),
     expiresAt: new Date(reservation.expiresAtMs).toISOString(),
@@ -190,12 +191,14 @@ export function reservationRoutes(options: ReservationRoutesOptions): Route[] {
     {
       method: 'post',
       path: '/v1/reservations',
+      operationId: 'createReservation',
+      tag: 'Reservations',
       summary: 'Hold seats, or places for a party',
       auth: 'user',
       body: holdBody,
       headers: ['queue-pass'],
       isCreating: true,
-      success: [201, 'Held until `expiresAt`'],
+      success: [{ status: 201, description: 'Held until `expiresAt`', answer: answers.held, headers: ['Location'] }],
       codes: [
         Code.performanceNotFound,
         Code.seatNotFound,
@@ -206,6 +209,7 @@ export function reservationRoutes(options: ReservationRoutesOptions): Route[] {
         Code.bookingClosed,
         Code.queuePassRequired,
         Code.queuePassInvalid,
+        Code.reservationExpired,
         Code.overloaded,
       ],
       handle: hold,
@@ -214,40 +218,60 @@ export function reservationRoutes(options: ReservationRoutesOptions): Route[] {
     {
       method: 'get',
       path: '/v1/reservations',
+      operationId: 'listReservations',
+      tag: 'Reservations',
       summary: "The caller's own reservations, newest first",
       auth: 'user',
       query: reservationsQuery,
-      success: [200, 'A page; `next` is the cursor of the one after it, or null'],
+      success: [{ status: 200, description: 'A page', answer: answers.reservationPage }],
       codes: [],
       handle: list,
     },
     {
       method: 'get',
       path: '/v1/reservations/{reservationId}',
+      operationId: 'readReservation',
+      tag: 'Reservations',
       summary: 'One reservation of the caller',
       auth: 'user',
-      success: [200, 'The reservation'],
+      success: [{ status: 200, description: 'The reservation', answer: answers.reservation }],
       codes: [Code.reservationNotFound],
       handle: read,
     },
     {
       method: 'post',
       path: '/v1/reservations/{reservationId}/payments',
+      operationId: 'payReservation',
+      tag: 'Reservations',
       summary: 'Pay: the hold becomes a sale',
       auth: 'user',
       body: paymentBody,
       isCreating: true,
-      success: [201, 'Paid; the reservation is confirmed, a repeat gives the same answer'],
-      codes: [Code.reservationNotFound, Code.insufficientBalance, Code.reservationExpired, Code.reservationNotPayable],
+      success: [
+        {
+          status: 201,
+          description: 'Paid; the reservation is confirmed, and a repeat gives the same answer',
+          answer: answers.payment,
+        },
+      ],
+      codes: [
+        Code.reservationNotFound,
+        Code.insufficientBalance,
+        Code.reservationExpired,
+        Code.reservationNotPayable,
+        Code.overloaded,
+      ],
       handle: pay,
     },
     {
       method: 'delete',
       path: '/v1/reservations/{reservationId}',
+      operationId: 'cancelReservation',
+      tag: 'Reservations',
       summary: 'Cancel: the seats are free at once, and what was paid is on the balance again',
       auth: 'user',
-      success: [200, 'Cancelled; `refunded` is 0 for a hold'],
-      codes: [Code.reservationNotFound, Code.reservationExpired],
+      success: [{ status: 200, description: 'Cancelled', answer: answers.cancellation }],
+      codes: [Code.reservationNotFound, Code.reservationExpired, Code.overloaded],
       handle: cancel,
     },
   ];

@@ -2,7 +2,7 @@
 import type { Code } from '../domain/codes.ts';
 import type { Identity } from './auth.ts';
 import type { Answer } from './reply.ts';
-import type { Shape } from './schemas.ts';
+import type { Described, RequestHeader, Shape } from './schemas.ts';
 
 /** A request that has passed authorisation and its schemas. */
 export interface Call {
@@ -24,22 +24,45 @@ export interface Call {
   pending: { abandoned: boolean } | null;
 }
 
+/** One way a call succeeds, for the document. */
+export interface Success {
+  readonly status: number;
+  readonly description: string;
+  /** Its body; none where there is none. */
+  readonly answer?: Described;
+  /** What it is sent as; JSON, or msgpack where that is asked for, unless given. */
+  readonly mediaType?: string;
+  /** What its headers tell beside the body. */
+  readonly headers?: readonly ResponseHeader[];
+}
+
+/** Headers of answers that the document describes. */
+export type ResponseHeader = 'Location' | 'ETag';
+
+/** Under what the document lists a route. */
+export type Tag = 'Accounts' | 'Catalogue' | 'Reservations' | 'Waiting room' | 'Operations';
+
 export interface Route {
   readonly method: 'get' | 'post' | 'put' | 'delete';
   /** As OpenAPI writes it: `/v1/events/{eventId}`. */
   readonly path: string;
+  /** What generated clients call it. */
+  readonly operationId: string;
+  readonly tag: Tag;
   readonly summary: string;
   readonly auth: 'none' | 'user' | 'admin';
   readonly body?: Shape;
   readonly query?: Shape;
-  readonly headers?: readonly string[];
+  /** In lower case; the handler gets their values in this order. */
+  readonly headers?: readonly RequestHeader[];
+  /** Those of `headers` without which the handler refuses. */
+  readonly headersRequired?: readonly RequestHeader[];
   /** True where the handler needs the client's address. */
   readonly needsAddress?: boolean;
   /** True on a POST that creates: it honours Idempotency-Key. */
   readonly isCreating?: boolean;
-  /** Status of success and what it means. */
-  readonly success: readonly [status: number, description: string];
-  /** The codes of its own; those of authorisation, validation and the stores are added by `auth` and `body`. */
+  readonly success: readonly Success[];
+  /** The codes of its own; those of what stands before every route are added in openapi.ts. */
   readonly codes: readonly Code[];
   readonly handle: (call: Call) => Answer | Promise<Answer>;
   /**

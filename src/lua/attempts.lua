@@ -4,12 +4,14 @@
 -- ARGV[1] freeMax       failures without a wait
 -- ARGV[2] waitMsMax     the longest wait; the first is a second, each later one twice as long
 -- ARGV[3] forgetMs      after so long without an attempt all is forgotten
--- ARGV[4] outcome       '' an attempt begins: it counts as a failure until it is known to be none; 'ok' it was none
+-- ARGV[4] what          'begin' an attempt that counts as a failure until 'right' says otherwise; 'look' whether one may begin;
+--                       'wrong' one that began after a look has failed
 --
 -- Returns 0 when the attempt may go on, else the milliseconds to wait.
 
 local attemptsKey = KEYS[1]
-if ARGV[4] == 'ok' then
+local what = ARGV[4]
+if what == 'right' then
   redis.call('DEL', attemptsKey)
   return 0
 end
@@ -17,8 +19,11 @@ local time = redis.call('TIME')
 local nowMs = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 local stored = redis.call('HMGET', attemptsKey, 'failures', 'until')
 local failures, untilMs = tonumber(stored[1]) or 0, tonumber(stored[2]) or 0
-if nowMs < untilMs then
+if nowMs < untilMs and what ~= 'wrong' then
   return untilMs - nowMs
+end
+if what == 'look' then
+  return 0
 end
 failures = failures + 1
 local waitMs = 0

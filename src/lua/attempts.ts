@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import type { RedisConnection } from './connection.ts';
 import { attemptsKey } from './keys.ts';
-import { type AttemptLimit, attemptsCall } from './scripts.ts';
+import { type AttemptLimit, type AttemptStep, attemptsCall } from './scripts.ts';
 
 /** Five wrong passwords are a bad memory; after that a second, two, four, up to a minute: an owner is never shut out long. */
 const perAccount: AttemptLimit = { freeMax: 5, waitMsMax: 60_000, forgetMs: 15 * 60_000 };
@@ -16,23 +16,29 @@ export class Attempts {
     this.#connection = connection;
   }
 
-  /** Counts an attempt; 0 when it may go on, else the milliseconds to wait. Rejects with StoreUnavailable. */
+  /**
+   * An attempt begins; 0 when it may go on, else the milliseconds to wait. It counts against the account at once, so that
+   * of a thousand at the same moment no more pass than one after the other; against the address only once it has failed,
+   * so that a company may log in together. Rejects with StoreUnavailable.
+   */
   async begin(email: string, address: string): Promise<number> {
-    const replies = await this.#connection.run([
-      attemptsCall(attemptsKey('account', hashOf(email)), perAccount, ''),
-      attemptsCall(attemptsKey('address', hashOf(address)), perAddress, ''),
-    ]);
-    let waitMs = 0;
-    for (const reply of replies) {
-      if (reply instanceof Error) throw reply;
-      waitMs = Math.max(waitMs, Number(reply));
-    }
-    return waitMs;
+    const addressWaitMs = await this.#run(address, 'address', 'look');
+    return addressWaitMs > 0 ? addressWaitMs : this.#run(email, 'account', 'begin');
   }
 
   /** The password was right: the account's failures are forgotten. Rejects with StoreUnavailable. */
   async succeed(email: string): Promise<void> {
-    await this.#connection.runOne(attemptsCall(attemptsKey('account', hashOf(email)), perAccount, 'ok'));
+    await this.#run(email, 'account', 'right');
+  }
+
+  /** It was wrong. Rejects with StoreUnavailable. */
+  async fail(address: string): Promise<void> {
+    await this.#run(address, 'address', 'wrong');
+  }
+
+  async #run(name: string, of: 'account' | 'address', step: AttemptStep): Promise<number> {
+    const limit = of === 'account' ? perAccount : perAddress;
+    return Number(await this.#connection.runOne(attemptsCall(attemptsKey(of, hashOf(name)), limit, step)));
   }
 }
 

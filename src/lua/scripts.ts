@@ -160,10 +160,13 @@ export interface AttemptLimit {
   readonly forgetMs: number;
 }
 
+/** What attempts.lua is told. */
+export type AttemptStep = 'begin' | 'right' | 'look' | 'wrong';
+
 /** attempts.lua. */
-export function attemptsCall(key: string, limit: AttemptLimit, outcome: '' | 'ok'): ScriptCall {
+export function attemptsCall(key: string, limit: AttemptLimit, what: AttemptStep): ScriptCall {
   const { freeMax, waitMsMax, forgetMs } = limit;
-  return { script: attemptsScript, keys: [key], args: [String(freeMax), String(waitMsMax), String(forgetMs), outcome] };
+  return { script: attemptsScript, keys: [key], args: [String(freeMax), String(waitMsMax), String(forgetMs), what] };
 }
 
 /** lease.lua: takes or renews the lease for `owner`. */

@@ -29,7 +29,8 @@ export interface Change {
 export async function changeBalance(statements: Statements, change: Change): Promise<number | null> {
   const { userId, type, amount, reservationId, requestId } = change;
   const sql = 'UPDATE balances SET balance = balance + ? WHERE user_id = ? AND balance + ? BETWEEN 0 AND ?';
-  const values = [amount, userId, amount, balanceMax];
+  // What was paid is given back wherever it came from: the limit is one of charges.
+  const values = [amount, userId, amount, type === 'charge' ? balanceMax : Number.MAX_SAFE_INTEGER];
   let { affectedRows } = await statements.write(sql, values);
   if (affectedRows === 0) {
     await statements.write(

@@ -1,6 +1,6 @@
 /** The outbox: what happened, written where it happened, read in order and removed once it was told. */
 import type { OutboxEvent } from '../domain/account.ts';
-import type { Statements } from './database.ts';
+import { integerLiteral, type Statements } from './database.ts';
 
 /** Inside the transaction of what happened: one row, however many events. */
 export async function writeOutbox(statements: Statements, events: readonly OutboxEvent[]): Promise<void> {
@@ -23,6 +23,11 @@ export async function readOutbox(statements: Statements, rowsMax: number): Promi
   return rows.map((row) => ({ id: row['id'], events: JSON.parse(row['events']) as OutboxEvent[] }));
 }
 
+/**
+ * Looks at no other rows. `WHERE id IN (...)` reads a short table from end to end, on MariaDB from three ids on, and then
+ * waits for every transaction that has written to it and not committed yet.
+ */
 export async function deleteOutbox(statements: Statements, ids: readonly number[]): Promise<void> {
-  await statements.write('DELETE FROM outbox WHERE id IN (?)', [ids]);
+  const told = ids.map((id) => `SELECT ${integerLiteral(id)} AS id`).join(' UNION ALL ');
+  await statements.write(`DELETE o FROM (${told}) told STRAIGHT_JOIN outbox o FORCE INDEX (PRIMARY) ON o.id = told.id`);
 }

@@ -52,22 +52,32 @@ export interface ListOptions {
   readonly limit: number;
 }
 
+/**
+ * What a status asked for is among those stored. Each piece is one status as the index has it, so that it is read from its
+ * newest end and for a page at most, however much the user has given up.
+ */
+const piecesOf: Readonly<Record<keyof typeof ReservationStatus, readonly string[]>> = {
+  HELD: [`status = ${ReservationStatus.HELD} AND hold_ends_at > NOW(3)`],
+  CONFIRMED: [`status = ${ReservationStatus.CONFIRMED}`],
+  CANCELLED: [`status = ${ReservationStatus.CANCELLED}`],
+  EXPIRED: [`status = ${ReservationStatus.EXPIRED}`, `status = ${ReservationStatus.HELD} AND hold_ends_at <= NOW(3)`],
+};
+const everyPiece = Object.values(ReservationStatus).map((status) => `status = ${status}`);
+
 /** The user's own reservations, newest first. */
 export async function listReservations(statements: Statements, options: ListOptions): Promise<Reservation[]> {
-  const conditions = ['user_id = ?'];
-  const parameters: Parameter[] = [options.userId];
-  if (options.before !== null) {
-    conditions.push('id < ?');
-    parameters.push(uuidToBytes(options.before));
-  }
-  if (options.status !== null) {
-    conditions.push(`${statusNow} = ?`);
-    parameters.push(ReservationStatus[options.status]);
-  }
-  parameters.push(options.limit);
-  const rows = await statements.rows(
-    `SELECT ${columns} FROM reservations WHERE ${conditions.join(' AND ')} ORDER BY id DESC LIMIT ?`,
-    parameters,
+  const { userId, status, before, limit } = options;
+  const older = before === null ? '' : ' AND id < ?';
+  const pieces = (status === null ? everyPiece : piecesOf[status]).map(
+    (piece) => `SELECT ${columns} FROM reservations WHERE user_id = ? AND ${piece}${older} ORDER BY id DESC LIMIT ?`,
   );
+  const parameters: Parameter[] = before === null ? [userId, limit] : [userId, uuidToBytes(before), limit];
+  const rows =
+    pieces.length === 1
+      ? await statements.rows(pieces[0]!, parameters)
+      : await statements.rows(`(${pieces.join(') UNION ALL (')}) ORDER BY id DESC LIMIT ?`, [
+          ...pieces.flatMap(() => parameters),
+          limit,
+        ]);
   return withSeats(statements, rows);
 }

@@ -37,13 +37,15 @@ function userOf(row: Row): StoredUser {
 
 /** The user of an address in lower case, or null. */
 export async function findUser(statements: Statements, email: string): Promise<StoredUser | null> {
+  // ASCII alone is stored, and MySQL does not compare the column with anything else.
+  if (!/^[!-~]+$/.test(email)) return null;
   const sql = 'SELECT id, email, name, role, password_hash FROM users WHERE email = ?';
   const rows = await statements.rows(sql, [email]);
   return rows[0] === undefined ? null : userOf(rows[0]);
 }
 
-export async function makeAdmin(statements: Statements, userId: number): Promise<void> {
-  await statements.write("UPDATE users SET role = 'admin' WHERE id = ?", [userId]);
+export async function makeAdmin(statements: Statements, userId: number, passwordHash: string): Promise<void> {
+  await statements.write("UPDATE users SET role = 'admin', password_hash = ? WHERE id = ?", [passwordHash, userId]);
 }
 
 /** A token that is refused until its end. */
