@@ -1,8 +1,10 @@
 /** `npm run bench -- NAME [options]`: the benches by name. */
 import * as floor from './floor.ts';
+import * as sockets from './sockets.ts';
 
 const benches: Readonly<Record<string, { readonly help: string; main(args: readonly string[]): Promise<number> }>> = {
   floor,
+  sockets,
 };
 
 const [name = '', ...args] = process.argv.slice(2);

@@ -247,7 +247,7 @@ export class Sockets {
       pending: null,
       send: (answer) => {
         client.open.delete(responder);
-        client.say({ type: `${type}.result`, id, ...resultOf(answer) });
+        client.say({ ...resultOf(answer), type: `${type}.result`, id });
       },
     };
     const refuse = (answer: Answer): void => dispatch.answer(hold.index, responder, answer);
@@ -287,7 +287,7 @@ export class Sockets {
   }
 }
 
-/** An HTTP answer as fields: `status` is that of HTTP; the rest is its body. */
+/** An HTTP answer as fields: `status` is that of HTTP; the rest is its body (a problem's `type` is the message's). */
 function resultOf(answer: Answer): Record<string, unknown> {
   const body = bodyValueOf(answer) as Record<string, unknown>;
   const isReplayed = answer.headers?.some(([name]) => name === 'idempotency-replayed') === true;

@@ -114,7 +114,8 @@ if isOpen and earlyFrom == 0 then
   local earned = allowance + perSecond * passedMs / 1000
   local free = ADMIT_MAX
   if isOn then
-    free = math.min(free, math.floor(earned + 1e-6))
+    -- A rate of 0 is a pause, also for the one that was earned before.
+    free = perSecond > 0 and math.min(free, math.floor(earned + 1e-6)) or 0
     if free > 0 then
       free = math.min(free, maxActive - redis.call('ZCARD', activeKey))
     end
@@ -164,14 +165,16 @@ local isSaid = nowMs - saidAt >= SWEEP_MS - roundMs / 2
 if isSaid then
   saidAt = nowMs
 end
-redis.call('HSET', queueKey, 'admitted', admitted, 'watermark', watermark, 'earlyTo', earlyTo, 'at', exact(nowMs), 'allowance', exact(allowance), 'sweptAt', exact(sweptAt), 'saidAt', exact(saidAt), 'graceUntil', exact(graceUntil), 'measuredRate', exact(measuredRate), 'measuredFrom', exact(measuredFrom))
+redis.call('HSET', queueKey, 'admitted', admitted, 'watermark', watermark, 'earlyTo', earlyTo, 'at', exact(nowMs), 'allowance', string.format('%.9f', allowance), 'sweptAt', exact(sweptAt), 'saidAt', exact(saidAt), 'graceUntil', exact(graceUntil), 'measuredRate', exact(measuredRate), 'measuredFrom', exact(measuredFrom))
 if isSaid or count > 0 or #expired > 0 then
   local firstByte = math.floor((watermark + 1) / 8)
-  local line = isSaid and redis.call('GETRANGE', lineKey, firstByte, -1) or ''
+  -- While a draw is due its tickets have no bits yet, and those behind them would seem to be first.
+  local isLine = isSaid and earlyTo == 0
+  local line = isLine and redis.call('GETRANGE', lineKey, firstByte, -1) or ''
   for i = 1, #expired do
     expired[i] = tonumber(expired[i])
   end
-  local head = cmsgpack.pack({ roundMs, watermark, measuredRate, news, expired, isSaid and firstByte * 8 or -1, 0 })
+  local head = cmsgpack.pack({ roundMs, watermark, measuredRate, news, expired, isLine and firstByte * 8 or -1, 0 })
   redis.call('PUBLISH', ARGV[2], struct.pack('>I4', #head) .. head .. line)
 end
 return cmsgpack.pack({ isOn and 1 or 0, count, #expired, left, issued, earlyTo > 0 and earlyFrom or 0, earlyTo })

@@ -116,7 +116,7 @@ export function queueAdmitCall(keys: PerformanceKeys, roundMs: number): ScriptCa
   };
 }
 
-/** queue-draw.lua: `numbers` is msgpack of `[first arrival, [number, ...]]`; `range` is `'earlyFrom earlyTo'`. */
+/** queue-draw.lua: `numbers` is msgpack of `[first arrival, [number, ...]]`; `range` is `'firstArrival lastArrival'`. */
 export function queueDrawCall(keys: PerformanceKeys, numbers: Buffer, range: string, isLast: boolean): ScriptCall {
   const { queue, tickets, waiting, early, line, queueChannel } = keys;
   return {
