@@ -1,6 +1,7 @@
 /** Pushed seat changes, end to end: what watchers at two gateways are told adds up to the seats as they are, whatever happens. */
+import { connect, createServer, type Socket } from 'node:net';
 import type { Redis } from 'ioredis';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
 import { performanceKeys } from '../src/lua/keys.ts';
 import { parseSeatNews } from '../src/lua/seats.ts';
 import {
@@ -12,6 +13,7 @@ import {
   type Reply,
   redisClient,
   seededRandom,
+  spawnGateway,
   startGateway,
   type TestGateway,
   until,
@@ -81,23 +83,13 @@ function toldOf(socket: TestSocket, performanceId: number, seat: number): string
   return changesOf(socket, performanceId).findLast(([number]) => number === seat)?.[1];
 }
 
-/**
- * Watches, and resolves once it is on: until it is told of `probe`, a seat that nobody else wants, and which is free again
- * then.
- */
-async function watch(socket: TestSocket, performanceId: number, probe: number): Promise<void> {
+/** Watches, and resolves once it is on: the first frame of a performance says so, and nothing else. */
+async function watch(socket: TestSocket, performanceId: number): Promise<void> {
   const message = { type: 'seats.watch', performanceId };
   if (socket.raw.protocol === 'fastpass.v1.msgpack') socket.sendPacked(message);
   else socket.send(message);
-  for (let tries = 0; toldOf(socket, performanceId, probe) !== 'AVAILABLE'; tries++) {
-    expect(tries, 'tries to be told of a seat').toBeLessThan(20);
-    await cancel(await held(performanceId, [probe]));
-    await socket
-      .until('the seat is told', () => toldOf(socket, performanceId, probe) === 'AVAILABLE', 1000)
-      .catch(() => {
-        // Too early: it was not on yet. Once more.
-      });
-  }
+  const begun = await socket.message('seats.changed', (frame) => frame.performanceId === performanceId);
+  expect(begun).toEqual({ type: 'seats.changed', performanceId, changes: [] });
 }
 
 /** What somebody knows who reads the seats once it watches, and then goes by what it is told. */
@@ -112,9 +104,9 @@ class Viewer {
     this.#performanceId = performanceId;
   }
 
-  static async start(at: TestGateway, performanceId: number, probe: number, options?: SocketOptions): Promise<Viewer> {
+  static async start(at: TestGateway, performanceId: number, options?: SocketOptions): Promise<Viewer> {
     const viewer = new Viewer(await open(at, options), performanceId);
-    await watch(viewer.socket, performanceId, probe);
+    await watch(viewer.socket, performanceId);
     viewer.#from = viewer.socket.messages.length;
     viewer.#map = await readMap(performanceId, at);
     return viewer;
@@ -183,7 +175,7 @@ describe('a watcher', () => {
   it('is told HELD of a hold and AVAILABLE of a cancellation, at both gateways, in both subprotocols', async () => {
     const performanceId = await seated(10);
     const sockets = [await open(first), await open(second), await open(first, { protocols: ['fastpass.v1.msgpack'] })];
-    for (const socket of sockets) await watch(socket, performanceId, 10);
+    for (const socket of sockets) await watch(socket, performanceId);
     for (const at of [first, second]) {
       const starts = sockets.map(({ messages }) => messages.length);
       const reply = await held(performanceId, [2, 3], at);
@@ -200,8 +192,7 @@ describe('a watcher', () => {
         for (const message of told) {
           expect(message).toEqual({ type: 'seats.changed', performanceId, changes: message.changes });
         }
-        const ofProbeLess = told.flatMap(({ changes }) => changes).filter(([seat]: [number]) => seat !== 10);
-        expect(ofProbeLess).toEqual([
+        expect(told.flatMap(({ changes }) => changes)).toEqual([
           [2, 'HELD'],
           [3, 'HELD'],
           [2, 'AVAILABLE'],
@@ -216,11 +207,11 @@ describe('a watcher', () => {
 
   it('is told AVAILABLE when a hold ends, and of the takeover of an ended one that it is held', async () => {
     const performanceId = await seated(10, { holdSeconds: 1 });
-    const viewers = [await Viewer.start(first, performanceId, 10), await Viewer.start(second, performanceId, 10)];
+    const viewers = [await Viewer.start(first, performanceId), await Viewer.start(second, performanceId)];
     await held(performanceId, [4, 5]);
     for (const { socket } of viewers) {
       await socket.until('it is free', () => toldOf(socket, performanceId, 5) === 'AVAILABLE');
-      expect(changesOf(socket, performanceId).filter(([seat]) => seat < 10)).toEqual([
+      expect(changesOf(socket, performanceId)).toEqual([
         [4, 'HELD'],
         [5, 'HELD'],
         [4, 'AVAILABLE'],
@@ -243,18 +234,18 @@ describe('a watcher', () => {
   it('of several performances is told of each under its own number', async () => {
     const ids = [await seated(5), await seated(5), await seated(5)];
     const socket = await open(first);
-    for (const performanceId of ids) await watch(socket, performanceId, 5);
+    for (const performanceId of ids) await watch(socket, performanceId);
     for (let i = 0; i < ids.length; i++) await held(ids[i]!, [i + 1]);
     for (let i = 0; i < ids.length; i++) {
       await socket.until('its seat', () => toldOf(socket, ids[i]!, i + 1) === 'HELD');
-      expect(changesOf(socket, ids[i]!).filter(([seat]) => seat < 5)).toEqual([[i + 1, 'HELD']]);
+      expect(changesOf(socket, ids[i]!)).toEqual([[i + 1, 'HELD']]);
     }
   });
 
   it('that asks twice is told once', async () => {
     const performanceId = await seated(5);
     const socket = await open(first);
-    await watch(socket, performanceId, 5);
+    await watch(socket, performanceId);
     socket.send({ type: 'seats.watch', performanceId });
     await held(performanceId, [1]);
     await socket.until('its seat', () => toldOf(socket, performanceId, 1) === 'HELD');
@@ -269,7 +260,7 @@ describe('a watcher', () => {
     await held(performanceId, [1]);
     await untilJournalsEmpty([performanceId]);
     await redis.del(performanceKeys(performanceId).meta);
-    const viewer = await Viewer.start(first, performanceId, 5);
+    const viewer = await Viewer.start(first, performanceId);
     expect(viewer.seats.get(1)).toBe('HELD');
     await held(performanceId, [2]);
     await untilAllKnow(performanceId, [viewer], foundOutWithinMs);
@@ -282,8 +273,8 @@ describe('a watcher', () => {
       socket.send({ type: 'seats.watch', performanceId });
       socket.close();
     }
-    const viewer = await Viewer.start(first, performanceId, 10);
-    const other = await Viewer.start(first, performanceId, 10);
+    const viewer = await Viewer.start(first, performanceId);
+    const other = await Viewer.start(first, performanceId);
     other.socket.close();
     await other.socket.closeCode();
     await held(performanceId, [1]);
@@ -292,7 +283,7 @@ describe('a watcher', () => {
     await viewer.socket.closeCode();
     // Everybody has gone; the next one begins anew.
     await held(performanceId, [2]);
-    const next = await Viewer.start(first, performanceId, 10);
+    const next = await Viewer.start(first, performanceId);
     await held(performanceId, [3]);
     await untilAllKnow(performanceId, [next], foundOutWithinMs);
   });
@@ -300,9 +291,9 @@ describe('a watcher', () => {
 
 describe('changes', () => {
   it('of a burst of 300 holds in a second travel in some four frames, and none is missing', async () => {
-    const performanceId = await seated(301);
+    const performanceId = await seated(300);
     const sockets = [await open(first), await open(second)];
-    for (const socket of sockets) await watch(socket, performanceId, 301);
+    for (const socket of sockets) await watch(socket, performanceId);
     const starts = sockets.map(({ messages }) => messages.length);
     const startMs = performance.now();
     const replies = await Promise.all(
@@ -315,9 +306,7 @@ describe('changes', () => {
     expect(replies.filter(({ status }) => status === 201)).toHaveLength(300);
     for (let i = 0; i < sockets.length; i++) {
       const socket = sockets[i]!;
-      // Without the seat by which the other one began to watch.
-      const told = (): [number, string][] =>
-        changesOf(socket, performanceId, starts[i]).filter(([seat]) => seat !== 301);
+      const told = (): [number, string][] => changesOf(socket, performanceId, starts[i]);
       await socket.until('all seats', () => told().length >= 300);
       const all = Array.from({ length: 300 }, (_, k) => [k + 1, 'HELD'] as [number, string]);
       expect(told().sort(([a], [b]) => a - b)).toEqual(all);
@@ -351,7 +340,7 @@ describe('changes', () => {
       await mark();
       expect(heard).toEqual(['mark']);
       const socket = await open(first);
-      await watch(socket, performanceId, 10);
+      await watch(socket, performanceId);
       await held(performanceId, [3], second);
       await mark();
       expect(heard).toContain('[[3,"HELD"]]');
@@ -368,18 +357,17 @@ describe('changes', () => {
 
 describe(`what watchers were told over the seats they read (seed ${seed})`, () => {
   const seats = 40;
-  const probe = seats + 1;
 
   async function viewersOf(performanceId: number): Promise<Viewer[]> {
     return [
-      await Viewer.start(first, performanceId, probe),
-      await Viewer.start(first, performanceId, probe, { protocols: ['fastpass.v1.msgpack'] }),
-      await Viewer.start(second, performanceId, probe),
+      await Viewer.start(first, performanceId),
+      await Viewer.start(first, performanceId, { protocols: ['fastpass.v1.msgpack'] }),
+      await Viewer.start(second, performanceId),
     ];
   }
 
   it('is the seats as they are, for those who come before and amid a crowd', async () => {
-    const performanceId = await seated(probe + 5);
+    const performanceId = await seated(seats);
     const random = seededRandom(seed);
     const viewers = await viewersOf(performanceId);
     const late: Promise<Viewer>[] = [];
@@ -389,13 +377,34 @@ describe(`what watchers were told over the seats they read (seed ${seed})`, () =
       onOperation: (index) => {
         // Each with its own seat to begin with, which nobody else wants.
         const at = index % 200 === 50 ? first : second;
-        if (index % 100 === 50) late.push(Viewer.start(at, performanceId, probe + 1 + late.length));
+        if (index % 100 === 50) late.push(Viewer.start(at, performanceId));
         return undefined;
       },
     });
     // Nothing was lost: it is known within moments, not by looking again after five seconds.
     await untilAllKnow(performanceId, [...viewers, ...(await Promise.all(late))], 4000);
     for (const { socket } of viewers) expect(changesOf(socket, performanceId).length).toBeGreaterThan(50);
+  });
+
+  it('is the seats as they are for the first one who watches, though people hold and cancel at that moment', async () => {
+    const random = seededRandom(seed);
+    for (let round = 0; round < 4; round++) {
+      await Promise.all(
+        Array.from({ length: 5 }, async () => {
+          const performanceId = await seated(seats);
+          let viewer: Promise<Viewer> | null = null;
+          await crowd(performanceId, seats, {
+            operations: 60,
+            random,
+            onOperation: (index) => {
+              if (index === 20) viewer = Viewer.start(second, performanceId);
+              return undefined;
+            },
+          });
+          await untilAllKnow(performanceId, [await viewer!], 4000);
+        }),
+      );
+    }
   });
 
   const faults: [string, (performanceId: number) => Promise<unknown>][] = [
@@ -408,7 +417,7 @@ describe(`what watchers were told over the seats they read (seed ${seed})`, () =
     'comes to be the seats as they are, though %s again and again',
     { timeout: 90_000 },
     async (_name, fault) => {
-      const performanceId = await seated(probe);
+      const performanceId = await seated(seats);
       const random = seededRandom(seed);
       const viewers = await viewersOf(performanceId);
       await crowd(performanceId, seats, {
@@ -420,7 +429,7 @@ describe(`what watchers were told over the seats they read (seed ${seed})`, () =
   );
 
   it('comes to be the seats as they are when a cancellation meets the cold performance, and nobody asks for it again', async () => {
-    const performanceId = await seated(probe);
+    const performanceId = await seated(seats);
     const viewers = await viewersOf(performanceId);
     const replies = [await held(performanceId, [1, 2]), await held(performanceId, [3])];
     for (const { socket } of viewers) await socket.until('all', () => toldOf(socket, performanceId, 3) === 'HELD');
@@ -439,7 +448,7 @@ describe(`what watchers were told over the seats they read (seed ${seed})`, () =
   });
 
   it('comes to be the seats as they are when Redis forgets everything and nothing happens after that', async () => {
-    const performanceId = await seated(probe);
+    const performanceId = await seated(seats);
     const viewers = await viewersOf(performanceId);
     const replies = [await held(performanceId, [1, 2]), await held(performanceId, [3])];
     await untilJournalsEmpty([performanceId]);
@@ -456,7 +465,7 @@ describe(`what watchers were told over the seats they read (seed ${seed})`, () =
   });
 
   it('is the seats as they are when holds end one after the other and are taken over', async () => {
-    const performanceId = await seated(probe, { holdSeconds: 1 });
+    const performanceId = await seated(seats, { holdSeconds: 1 });
     const viewers = await viewersOf(performanceId);
     await crowd(performanceId, seats, { operations: 400, random: seededRandom(seed) });
     // All of them end, and nobody comes any more.
@@ -464,5 +473,66 @@ describe(`what watchers were told over the seats they read (seed ${seed})`, () =
       return [...(await readMap(performanceId)).values()].every((status) => status === 'AVAILABLE');
     });
     await untilAllKnow(performanceId, viewers, foundOutWithinMs);
+  });
+});
+
+/** A way to Redis that, while it is told to, ends each connection that subscribes, before Redis hears of it. */
+async function startRedisProxy() {
+  const target = new URL(inject('redisUrl'));
+  const state = { refusesSubscriptions: false, refused: 0 };
+  const clients = new Set<Socket>();
+  const server = createServer((client) => {
+    const upstream = connect(Number(target.port), target.hostname);
+    clients.add(client);
+    client.on('data', (data) => {
+      if (!state.refusesSubscriptions || !data.includes('subscribe')) return void upstream.write(data);
+      state.refused++;
+      client.destroy();
+    });
+    upstream.pipe(client);
+    for (const socket of [client, upstream]) {
+      socket.on('error', () => {});
+      socket.on('close', () => {
+        client.destroy();
+        upstream.destroy();
+        clients.delete(client);
+      });
+    }
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  const url = new URL(target);
+  url.port = String(typeof address === 'object' && address !== null ? address.port : 0);
+  return {
+    url: url.href,
+    state,
+    close(): Promise<void> {
+      for (const client of clients) client.destroy();
+      return new Promise((resolve) => server.close(() => resolve()));
+    },
+  };
+}
+
+describe('a gateway', () => {
+  it('lives on, and its watchers are told again, when Redis goes away again just as it comes back', async () => {
+    const proxy = await startRedisProxy();
+    const gateway = await spawnGateway({ REDIS_URL: proxy.url });
+    try {
+      const performanceId = await seated(10);
+      const viewer = await Viewer.start(gateway, performanceId);
+      proxy.state.refusesSubscriptions = true;
+      await redis.call('CLIENT', 'KILL', 'TYPE', 'pubsub');
+      await until('some subscriptions have failed', () => proxy.state.refused >= 4 || gateway.child.exitCode !== null);
+      const missed = await held(performanceId, [1]);
+      proxy.state.refusesSubscriptions = false;
+      expect(gateway.child.exitCode).toBeNull();
+      await viewer.socket.until('what it missed', () => toldOf(viewer.socket, performanceId, 1) === 'HELD');
+      await cancel(missed);
+      await untilAllKnow(performanceId, [viewer], foundOutWithinMs);
+      expect(gateway.child.exitCode).toBeNull();
+    } finally {
+      await gateway.kill();
+      await proxy.close();
+    }
   });
 });

@@ -153,10 +153,6 @@ class RawSocket {
     return raw;
   }
 
-  get localPort(): number {
-    return this.#socket.localPort ?? 0;
-  }
-
   write(bytes: string | Uint8Array): void {
     if (this.#socket.writable) this.#socket.write(bytes);
   }
@@ -573,8 +569,6 @@ describe('a slow reader', () => {
         },
         60_000,
       );
-      // 4 MB of the kernel's own buffers stand before the limit.
-      expect(told * seatsOfHall * 13).toBeGreaterThan(64 * 1024);
       const growth = (await metricOf(url, 'process_resident_memory_bytes')) - bytesBefore;
       expect(growth).toBeLessThan(150 * 1024 * 1024);
       for (const reader of readers) {
@@ -605,9 +599,7 @@ describe('a slow reader', () => {
     const [socket, other] = [await RawSocket.open(), await open()];
     socket.pause();
     const bytesBefore = await metricOf(url, 'process_resident_memory_bytes');
-    const thousand = Buffer.concat(
-      Array.from({ length: 1000 }, () => frameOf(opcodes.ping, 'x'.repeat(125), { isMasked: true })),
-    );
+    const thousand = Buffer.concat(Array.from({ length: 1000 }, () => frameOf(opcodes.ping, 'x'.repeat(125))));
     // 13 MB of answers: more than the kernel and uWebSockets.js keep for a socket.
     for (let i = 0; i < 100; i++) {
       socket.write(thousand);

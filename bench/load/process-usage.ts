@@ -1,7 +1,7 @@
 /** What a process has used, as Linux counts it: all its threads, and what the kernel does in its name. */
 import { readFileSync } from 'node:fs';
 
-/** Processor time since the process began. */
+/** Processor time since the process began. The sum is exact to a jiffy; how it divides, the kernel estimates from samples. */
 export interface CpuTime {
   readonly userMs: number;
   readonly systemMs: number;

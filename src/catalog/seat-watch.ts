@@ -119,7 +119,9 @@ export class SeatWatch {
     watched.frameTimer?.cancel();
     watched.announceTimer?.cancel();
     watched.listeners.clear();
-    if (!this.#performances.delete(watched.performanceId)) return;
+    // Another one may have begun since: what is there now is not this one's to end.
+    if (!this.#isLive(watched)) return;
+    this.#performances.delete(watched.performanceId);
     this.#options.unsubscribe(watched.performanceId);
   }
 

@@ -16,12 +16,14 @@ type SeatChanges = readonly (readonly [number, SeatStatus])[];
 
 // A change goes to everybody who watches the hall: its frame is written once a subprotocol, not once a socket.
 let framesOf: SeatChanges | null = null;
+let framesOfPerformance = 0;
 let jsonFrame: string | Buffer = '';
 let msgpackFrame: string | Buffer = '';
 
 function seatFrame(performanceId: number, changes: SeatChanges, isMsgpack: boolean): string | Buffer {
-  if (framesOf !== changes) {
+  if (framesOf !== changes || framesOfPerformance !== performanceId) {
     framesOf = changes;
+    framesOfPerformance = performanceId;
     const message = { type: 'seats.changed', performanceId, changes };
     jsonFrame = writeMessage(message, false);
     msgpackFrame = writeMessage(message, true);

@@ -40,10 +40,10 @@ type AdmitReply = [number, number, number, number, number, number, number];
 /** See queue-admit.lua. */
 type NewsHead = [number, number, number, number[], number[], number, number];
 
-const seenPerCallMax = 3000;
+const seenPerCallMax = 20_000;
 const drawnPerCallMax = 1000;
 /** A room that is off needs no admission but for those who waited when it was turned off. */
-const offRoundsSkipped = 10;
+const offRoundsSkipped = 2;
 
 const open: Place = { status: 'open' };
 const left: Place = { status: 'left' };

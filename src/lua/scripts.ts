@@ -131,7 +131,7 @@ export function queueSetCall(keys: PerformanceKeys, revision: number, settings: 
   return { script: queueSetScript, keys: [keys.meta, keys.queue, keys.void], args: [String(revision), ...settings] };
 }
 
-/** queue-seen.lua: 3,000 users at most. */
+/** queue-seen.lua. */
 export function queueSeenCall(keys: PerformanceKeys, absenceMs: number, userIds: readonly string[]): ScriptCall {
   return { script: queueSeenScript, keys: [keys.seen], args: [String(absenceMs), ...userIds] };
 }
