@@ -957,6 +957,26 @@ export function holdPassContract(name: string, makeStore: () => Promise<PassesUn
       expect(await look(id, guest)).toEqual({ status: 'left' });
     });
 
+    it.each<[string, (id: number, guest: { userId: number; arrival: number }) => Promise<unknown>]>([
+      ['was given back', (id, guest) => serve('leave', id, guest.userId, guest.arrival)],
+      [
+        'ended, found by a look',
+        async (id, guest) => {
+          await under.passTime(id, 600_000);
+          expect(await look(id, guest)).toEqual({ status: 'expired' });
+        },
+      ],
+      ['ended, found by a round', (id) => round(id, 600_000)],
+    ])('a pass is not used by what was held with the one before, which %s', async (_, end) => {
+      const id = await warm();
+      const guest = await inside(id);
+      await ask(passed(id, [1], guest));
+      await end(id, guest);
+      const anew = await inside(id, guest.userId);
+      expect(anew.pass).toBeGreaterThan(guest.pass);
+      expect(await kindsOf(passed(id, [2], anew))).toEqual(['held']);
+    });
+
     it('whoever holds is inside until the hold ends, however short the pass is', async () => {
       const id = await warm(seated, { holdSeconds: 300 }, { passSeconds: 10, maxActive: 1 });
       const guest = await inside(id);

@@ -33,6 +33,7 @@ import {
   socketOf,
   stateOf,
   untilStatus,
+  type Visitor,
   watch,
   whileListening,
 } from './rooms.ts';
@@ -149,14 +150,15 @@ describe.each([
     });
 
     it('is refused with a pass whose time is over, and its ticket says so', async () => {
-      const id = await openRoom(url, { passSeconds: 1 });
-      const visitor = await admittedVisitor(url, id);
-      const { passExpiresAt } = (await look(url, id, visitor.userId, visitor.ticket)).body;
-      // At its end, before any round of admission may have noticed, and after that.
+      const id = await openRoom(url, { passSeconds: 2 });
+      // The second of a round begins, and ends, between two rounds.
+      const [, visitor] = (await joinAll(url, id, 2)) as [Visitor, Visitor];
+      const { pass, passExpiresAt } = await untilStatus(url, id, visitor, 'admitted');
+      // At its end, before a round of admission notices, and after that.
       await untilRedisTime(Date.parse(passExpiresAt));
-      expect(await hold(id, visitor.userId, 1, visitor.pass)).toMatchObject(passInvalid);
+      expect(await hold(id, visitor.userId, 1, pass)).toMatchObject(passInvalid);
       await untilStatus(url, id, visitor, 'expired');
-      expect(await hold(id, visitor.userId, 1, visitor.pass)).toMatchObject(passInvalid);
+      expect(await hold(id, visitor.userId, 1, pass)).toMatchObject(passInvalid);
       expect((await look(url, id, visitor.userId, visitor.ticket)).body).toEqual({ status: 'expired' });
     });
 

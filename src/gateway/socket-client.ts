@@ -62,14 +62,19 @@ export class Client {
     this.#counters = counters;
   }
 
-  /** Sends a frame, or ends a socket whose client does not read. */
+  /**
+   * Sends a frame, or ends a socket whose client has not read those before. One frame may be larger than the limit: the
+   * seats of a large hall must not end everybody who watches it.
+   */
   send(frame: string | Buffer): void {
     if (this.socket === null) return;
+    if (this.socket.getBufferedAmount() > backpressureBytesMax) {
+      this.#counters.slow++;
+      this.socket.end(CloseCode.tryAgainLater, 'too slow');
+      return;
+    }
     this.socket.send(frame, this.isMsgpack);
     this.#counters.frames++;
-    if (this.socket.getBufferedAmount() <= backpressureBytesMax) return;
-    this.#counters.slow++;
-    this.socket.end(CloseCode.tryAgainLater, 'too slow');
   }
 
   say(message: Readonly<Record<string, unknown>>): void {

@@ -89,7 +89,7 @@ export class Sockets {
       idleTimeout: idleSeconds,
       sendPingsAutomatically: true,
       // The limit that counts is Client.send's: past this one uWebSockets.js would drop our close frame too.
-      maxBackpressure: 16 * backpressureBytesMax,
+      maxBackpressure: 64 * backpressureBytesMax,
       upgrade: (response, request, context) => this.#upgrade(response, request, context),
       open: (socket) => this.#open(socket),
       message: (socket, frame, isBinary) => this.#receive(socket.getUserData().client, frame, isBinary),
@@ -187,6 +187,7 @@ export class Sockets {
     const earned = ((nowMs - client.filledAtMs) / 1000) * messagesPerSecondMax;
     client.allowance = Math.min(messagesPerSecondMax, client.allowance + earned);
     client.filledAtMs = nowMs;
+    if (client.allowance === messagesPerSecondMax) client.excess = 0;
     if (client.allowance < 1) return false;
     client.allowance--;
     return true;

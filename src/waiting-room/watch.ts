@@ -293,18 +293,20 @@ export class RoomWatch {
   }
 
   #onTickOf(room: WatchedRoom, watcher: Watcher, { watermark, rate }: RoomNews, positions: Positions): void {
-    const { number } = watcher;
-    if (watcher.state !== 'waiting') return;
+    const { number, state } = watcher;
+    if (state !== 'waiting' && state !== 'admitted') return;
     if (number === null) {
       if (watcher.missed >= missedMax) void this.#ask(room, watcher);
       return;
     }
-    // Admitted, or left by another tab, without this process having heard of it; or joined after the line was made.
-    if (number <= watermark || !positions.isWaiting(number)) {
+    // Admitted, or left by another tab, unheard of here; joined after the line was made; or Redis has lost its admission.
+    const isPast = number <= watermark;
+    if (state === 'admitted' ? !isPast : isPast || !positions.isWaiting(number)) {
       if (++watcher.missed >= missedMax) void this.#ask(room, watcher);
       return;
     }
     watcher.missed = 0;
+    if (state === 'admitted') return;
     const position = positions.of(number);
     if (watcher.position !== null && position >= watcher.position) return;
     watcher.position = position;
