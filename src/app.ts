@@ -125,7 +125,9 @@ export async function startApp(config: AppConfig, log: Log, isPortShared = false
   });
 
   const tokens = new QueueTokens(config.jwtSecret);
-  const roomStore = new RedisRoomStore(connection);
+  const roomStore = new RedisRoomStore(connection, (performanceId, fault) =>
+    log.error('a room could not be admitted to', { performanceId, error: fault.message }),
+  );
   const roomLedger = new MysqlRoomLedger(database);
   const { requestDeadlineMs, queueDepthMax: depthMax, flushIntervalMs: flushDelayMsMax } = config;
   const places = new Places({ clock, store: roomStore, ledger: roomLedger, warm, flushDelayMsMax, depthMax, log });

@@ -5,7 +5,8 @@ import { newReservationId } from '../src/domain/ids.ts';
 import type { Performance } from '../src/domain/performance.ts';
 import { type Hold, type HoldRequest, type Release, SeatStatus } from '../src/domain/reservation.ts';
 import type { LiveReservation, Snapshot } from '../src/domain/snapshot.ts';
-import type { HoldDecision, HoldStore } from '../src/domain/stores.ts';
+import type { HoldDecision, HoldStore, PlaceDecision, RoomStore } from '../src/domain/stores.ts';
+import type { PlaceRequest, Room } from '../src/domain/waiting-room.ts';
 
 export interface HoldStoreUnderTest {
   readonly store: HoldStore;
@@ -16,6 +17,14 @@ export interface HoldStoreUnderTest {
   /** The store forgets all it ever knew. */
   loseEverything(): Promise<void>;
   close(): Promise<void>;
+}
+
+/** A hold store that knows the passes of waiting rooms. */
+export interface PassesUnderTest extends HoldStoreUnderTest {
+  /** The rooms that give the passes. */
+  readonly rooms: RoomStore;
+  /** Lets time pass for one room: everything it remembers was so much earlier. */
+  passTime(performanceId: number, ms: number): Promise<void>;
 }
 
 // Far from the ids that MySQL gives out.
@@ -704,4 +713,323 @@ export function holdStoreContract(name: string, makeStore: () => Promise<HoldSto
       expect(decisions.map(kindOf)).toEqual(['seat_taken', 'held']);
     });
   });
+}
+
+const room: Room = {
+  revision: 1,
+  mode: 'on',
+  admitPerSecond: 1000,
+  maxActive: 1000,
+  passSeconds: 60,
+  opensAtMs: null,
+  drawBeforeOpen: false,
+  issued: 0,
+};
+
+export function holdPassContract(name: string, makeStore: () => Promise<PassesUnderTest>): void {
+  describe(`${name} as a hold store behind a waiting room`, () => {
+    let under: PassesUnderTest;
+    let store: HoldStore;
+    beforeAll(async () => {
+      under = await makeStore();
+      store = under.store;
+    });
+    afterAll(() => under.close());
+
+    async function ask(...requests: readonly HoldRequest[]): Promise<HoldDecision[]> {
+      const { performanceId } = requests[0]!;
+      return (await store.hold([{ performanceId, requests }]))[0]!;
+    }
+    async function kindsOf(...requests: readonly HoldRequest[]): Promise<(string | undefined)[]> {
+      return (await ask(...requests)).map(kindOf);
+    }
+    async function load(id: number, make: typeof seated, fields: SnapshotFields, settings: Partial<Room>) {
+      const finish = await under.startLoad(id);
+      expect(await finish({ ...make(id, fields), room: { ...room, ...settings } })).toBe('warmed');
+    }
+    /** A warm performance with a room; two reservations a user, so that the pass and not the limit decides. */
+    async function warm(make: typeof seated = seated, fields: SnapshotFields = {}, settings: Partial<Room> = {}) {
+      const id = newPerformanceId();
+      await load(id, make, { maxReservationsPerUser: 2, ...fields }, settings);
+      return id;
+    }
+    async function serve(kind: PlaceRequest['kind'], performanceId: number, userId: number, arrival = 0) {
+      const requests = [{ kind, performanceId, userId, arrival, number: 0 }];
+      return (await under.rooms.serve([{ performanceId, requests }]))[0]![0]!;
+    }
+    async function join(id: number, userId: number): Promise<number> {
+      const place = await serve('join', id, userId);
+      if (place.status !== 'waiting') throw new Error(`does not wait: ${JSON.stringify(place)}`);
+      return place.arrival;
+    }
+    /** One round of admission, so long after the one before. */
+    async function round(id: number, afterMs = 500): Promise<void> {
+      await under.passTime(id, afterMs);
+      await under.rooms.admit(500);
+    }
+    /** Somebody inside; the number is the pass. */
+    async function inside(id: number, userId = newUser()): Promise<{ userId: number; pass: number; arrival: number }> {
+      const arrival = await join(id, userId);
+      await round(id);
+      const place = await serve('look', id, userId, arrival);
+      if (place.status !== 'admitted') throw new Error(`is not inside: ${JSON.stringify(place)}`);
+      return { userId, pass: place.number, arrival };
+    }
+    const look = (id: number, guest: { readonly userId: number; readonly arrival: number }): Promise<PlaceDecision> =>
+      serve('look', id, guest.userId, guest.arrival);
+    /** A wish with a pass. */
+    function passed(id: number, what: readonly number[] | number, guest: { userId: number; pass: number }) {
+      return { ...wish(id, what, guest.userId), pass: guest.pass };
+    }
+
+    it('a hold without a pass is refused, one with the user’s own is granted', async () => {
+      const [withSeats, withPlaces] = [await warm(), await warm(capacity)];
+      const [guest, visitor] = [await inside(withSeats), await inside(withPlaces)];
+      expect(await kindsOf(wish(withSeats, [1], guest.userId))).toEqual(['queue_pass_required']);
+      expect(await kindsOf(wish(withPlaces, 1))).toEqual(['queue_pass_required']);
+      const request = passed(withSeats, [1, 2], guest);
+      expect(held((await ask(request))[0])).toMatchObject(grantedTo(request));
+      expect(await kindsOf(passed(withPlaces, 3, visitor))).toEqual(['held']);
+      expect([await under.remaining(withSeats), await under.remaining(withPlaces)]).toEqual([8, 7]);
+    });
+
+    it('a hold with a forged pass, or with the number of another one, is refused', async () => {
+      const id = await warm();
+      const [mine, other] = [await inside(id), await inside(id)];
+      const passes = [-1, other.pass, mine.pass + 100, 0.5];
+      const requests = passes.map((pass) => passed(id, [1], { ...mine, pass }));
+      expect(await kindsOf(...requests)).toEqual(passes.map(() => 'queue_pass_invalid'));
+      expect(await kindsOf(passed(id, [1], { ...other, userId: newUser() }))).toEqual(['queue_pass_invalid']);
+      expect(await kindsOf(passed(id, [1], mine), passed(id, [2], other))).toEqual(['held', 'held']);
+    });
+
+    it('the number of somebody who waits, is early or has left is no pass', async () => {
+      const [paused, soon] = [
+        await warm(seated, {}, { admitPerSecond: 0 }),
+        await warm(seated, {}, { opensAtMs: Date.now() + 3_600_000, drawBeforeOpen: true }),
+      ];
+      const [waiting, early] = [newUser(), newUser()];
+      const number = await join(paused, waiting);
+      const arrival = await join(soon, early);
+      expect(await kindsOf(passed(paused, [1], { userId: waiting, pass: number }))).toEqual(['queue_pass_invalid']);
+      expect(await kindsOf(passed(soon, [1], { userId: early, pass: arrival }))).toEqual(['queue_pass_invalid']);
+      const id = await warm();
+      const guest = await inside(id);
+      await serve('leave', id, guest.userId, guest.arrival);
+      expect(await kindsOf(passed(id, [1], guest))).toEqual(['queue_pass_invalid']);
+    });
+
+    it('the pass of a place that was given up does not serve the next one', async () => {
+      const id = await warm();
+      const old = await inside(id);
+      await serve('leave', id, old.userId, old.arrival);
+      const anew = await inside(id, old.userId);
+      expect(await kindsOf(passed(id, [1], old), passed(id, [1], anew))).toEqual(['queue_pass_invalid', 'held']);
+    });
+
+    it('a pass is over when its time is, though no round has noticed', async () => {
+      const id = await warm(seated, {}, { passSeconds: 10 });
+      const [early, late] = [await inside(id), await inside(id)];
+      await under.passTime(id, 8000);
+      expect(await kindsOf(passed(id, [1], early))).toEqual(['held']);
+      await under.passTime(id, 3000);
+      expect(await kindsOf(passed(id, [2], late))).toEqual(['queue_pass_invalid']);
+    });
+
+    it('one pass makes one reservation, however many ask with it at once', async () => {
+      const id = await warm(capacity, { maxReservationsPerUser: 500, seating: placesFor(1000) });
+      const guest = await inside(id);
+      const requests = Array.from({ length: 500 }, () => passed(id, 1, guest));
+      const groups = [requests.slice(0, 200), requests.slice(200, 201), requests.slice(201)];
+      const decisions = await Promise.all(groups.map((part) => store.hold([{ performanceId: id, requests: part }])));
+      const kinds = decisions.flat(2).map(kindOf);
+      expect(kinds.filter((kind) => kind === 'held')).toHaveLength(1);
+      expect(kinds.filter((kind) => kind === 'queue_pass_invalid')).toHaveLength(499);
+      expect(await under.remaining(id)).toBe(999);
+    });
+
+    it('a pass is not used by a hold that is refused', async () => {
+      const id = await warm();
+      const [one, two] = [await inside(id), await inside(id)];
+      const kinds = await kindsOf(
+        passed(id, [1], one),
+        passed(id, [1], two),
+        passed(id, [99], two),
+        passed(id, 1, two),
+        passed(id, [2], two),
+      );
+      expect(kinds).toEqual(['held', 'seat_taken', 'seat_not_found', 'validation_failed', 'held']);
+    });
+
+    it('the same reservation again is answered as before, used pass or not, over or not', async () => {
+      const id = await warm(seated, {}, { passSeconds: 10 });
+      const guest = await inside(id);
+      const request = passed(id, [1, 2], guest);
+      const [first, second] = await ask(request, request);
+      expect({ ...held(second), journal: null }).toEqual({ ...held(first), journal: null });
+      await under.passTime(id, 600_000);
+      expect(await kindsOf(request, { ...request, pass: 0 })).toEqual(['held', 'held']);
+      expect(await under.remaining(id)).toBe(8);
+    });
+
+    it('a hold that MySQL refused gives the pass back to the user', async () => {
+      const id = await warm();
+      const guest = await inside(id);
+      const request = passed(id, [1], guest);
+      const hold = held((await ask(request))[0]);
+      await store.cool(id, [request.reservationId]);
+      await store.forget([hold]);
+      await load(id, seated, { maxReservationsPerUser: 2 }, {});
+      expect(await kindsOf(passed(id, [2], guest), passed(id, [3], guest))).toEqual(['held', 'queue_pass_invalid']);
+    });
+
+    it('a hold that a load brings back from the journal still uses the pass', async () => {
+      const id = await warm();
+      const guest = await inside(id);
+      await ask(passed(id, [1], guest));
+      await store.cool(id, []);
+      await load(id, seated, { maxReservationsPerUser: 2 }, {});
+      expect(await kindsOf(passed(id, [2], guest))).toEqual(['queue_pass_invalid']);
+    });
+
+    it('a hold whose time is over leaves the pass to the user', async () => {
+      const id = await warm(seated, { holdSeconds: 0 });
+      const guest = await inside(id);
+      const [first, second] = [passed(id, [1], guest), passed(id, [2], guest)];
+      expect(await kindsOf(first, second)).toEqual(['held', 'held']);
+      await store.release([releaseOf(first, [1, 2])]);
+      expect(await kindsOf(passed(id, [3], guest))).toEqual(['held']);
+      expect(await look(id, guest)).toMatchObject({ status: 'admitted', number: guest.pass });
+    });
+
+    it('an expired reservation that is released leaves the pass to the user too', async () => {
+      const id = await warm();
+      const guest = await inside(id);
+      const request = passed(id, [1], guest);
+      await ask(request);
+      await store.release([releaseOf(request, [1, 2])]);
+      expect(await kindsOf(passed(id, [2], guest))).toEqual(['held']);
+    });
+
+    it('a cancelled reservation ends the pass, and the next one comes in', async () => {
+      const id = await warm(seated, {}, { maxActive: 1 });
+      const guest = await inside(id);
+      const next = { userId: newUser(), arrival: 0 };
+      next.arrival = await join(id, next.userId);
+      const request = passed(id, [1], guest);
+      await ask(request);
+      await round(id);
+      expect(await look(id, next)).toMatchObject({ status: 'waiting', position: 1 });
+      const release = { ...releaseOf(request, [1, 2]), endsPass: true };
+      await store.release([release]);
+      await store.release([release]);
+      expect(await look(id, guest)).toEqual({ status: 'left' });
+      expect(await kindsOf(passed(id, [2], guest))).toEqual(['queue_pass_invalid']);
+      await round(id);
+      expect(await look(id, next)).toMatchObject({ status: 'admitted' });
+      expect(await under.rooms.state(id)).toMatchObject({ active: 1 });
+    });
+
+    it('a cancelled reservation ends the pass though the performance is cold', async () => {
+      const id = await warm();
+      const guest = await inside(id);
+      const request = passed(id, [1], guest);
+      const hold = held((await ask(request))[0]);
+      await store.cool(id, []);
+      await store.release([{ ...releaseOf(request, [1, 2]), endsPass: true }]);
+      await store.forget([hold]);
+      await load(id, seated, { maxReservationsPerUser: 2 }, {});
+      expect(await kindsOf(passed(id, [2], guest))).toEqual(['queue_pass_invalid']);
+      expect(await look(id, guest)).toEqual({ status: 'left' });
+    });
+
+    it('a reservation that is cancelled ends no pass but its own', async () => {
+      const id = await warm();
+      const guest = await inside(id);
+      const [first, second] = [passed(id, [1], guest), passed(id, [2], guest)];
+      await ask(first);
+      await store.release([releaseOf(first, [1, 2])]);
+      await ask(second);
+      await store.release([{ ...releaseOf(first, [1, 2]), endsPass: true }]);
+      await store.release([{ ...releaseOf(wish(id, [5], guest.userId)), endsPass: true }]);
+      expect(await look(id, guest)).toMatchObject({ status: 'admitted' });
+      await store.release([{ ...releaseOf(second, [2, 2]), endsPass: true }]);
+      expect(await look(id, guest)).toEqual({ status: 'left' });
+    });
+
+    it.each<[string, (id: number, guest: { userId: number; arrival: number }) => Promise<unknown>]>([
+      ['was given back', (id, guest) => serve('leave', id, guest.userId, guest.arrival)],
+      [
+        'ended, found by a look',
+        async (id, guest) => {
+          await under.passTime(id, 600_000);
+          expect(await look(id, guest)).toEqual({ status: 'expired' });
+        },
+      ],
+      ['ended, found by a round', (id) => round(id, 600_000)],
+    ])('a pass is not used by what was held with the one before, which %s', async (_, end) => {
+      const id = await warm();
+      const guest = await inside(id);
+      await ask(passed(id, [1], guest));
+      await end(id, guest);
+      const anew = await inside(id, guest.userId);
+      expect(anew.pass).toBeGreaterThan(guest.pass);
+      expect(await kindsOf(passed(id, [2], anew))).toEqual(['held']);
+    });
+
+    it('whoever holds is inside until the hold ends, however short the pass is', async () => {
+      const id = await warm(seated, { holdSeconds: 300 }, { passSeconds: 10, maxActive: 1 });
+      const guest = await inside(id);
+      const next = { userId: newUser(), arrival: 0 };
+      next.arrival = await join(id, next.userId);
+      const { expiresAtMs } = held((await ask(passed(id, [1], guest)))[0]);
+      expect(await look(id, guest)).toMatchObject({ passEndsAtMs: expiresAtMs });
+      for (let i = 0; i < 58; i++) {
+        await round(id, 5000);
+        await look(id, next);
+      }
+      expect(await look(id, guest)).toMatchObject({ status: 'admitted' });
+      expect(await look(id, next)).toMatchObject({ status: 'waiting', position: 1 });
+      for (let i = 0; i < 3; i++) await round(id, 5000);
+      expect(await look(id, guest)).toEqual({ status: 'expired' });
+      expect(await look(id, next)).toMatchObject({ status: 'admitted' });
+    });
+
+    it('a pass that is longer than the hold keeps its own end', async () => {
+      const id = await warm(seated, { holdSeconds: 10 }, { passSeconds: 3600 });
+      const guest = await inside(id);
+      const before = await look(id, guest);
+      await ask(passed(id, [1], guest));
+      expect(await look(id, guest)).toEqual(before);
+    });
+
+    it('no pass is needed while the room is off, and one is as soon as it is on', async () => {
+      const id = await warm(seated, { maxReservationsPerUser: 9 }, { mode: 'off' });
+      expect(await kindsOf(wish(id, [1]), { ...wish(id, [2]), pass: -1 })).toEqual(['held', 'held']);
+      await under.rooms.configure(id, { ...room, revision: 2 });
+      expect(await kindsOf(wish(id, [3]), { ...wish(id, [3]), pass: -1 })).toEqual([
+        'queue_pass_required',
+        'queue_pass_invalid',
+      ]);
+      const guest = await inside(id);
+      expect(await kindsOf(passed(id, [3], guest))).toEqual(['held']);
+      await under.rooms.configure(id, { ...room, revision: 3, mode: 'off' });
+      expect(await kindsOf(passed(id, [4], guest), wish(id, [5], guest.userId))).toEqual(['held', 'held']);
+    });
+
+    it.each([1_000_000_000, 1e15, Number.MAX_SAFE_INTEGER])('the pass of user %d is theirs', async (userId) => {
+      const id = await warm();
+      const guest = await inside(id, userId);
+      const neighbour = { ...guest, userId: userId - 1 };
+      const request = passed(id, [1], guest);
+      expect(await kindsOf(passed(id, [1], neighbour), request)).toEqual(['queue_pass_invalid', 'held']);
+      expect(await kindsOf(passed(id, [2], guest))).toEqual(['queue_pass_invalid']);
+      await store.release([{ ...releaseOf(request, [1, 2]), endsPass: true }]);
+      expect(await look(id, guest)).toEqual({ status: 'left' });
+    });
+  });
+}
+
+function placesFor(count: number): Performance['seating'] {
+  return { kind: 'capacity', capacity: count, maxPartySize: 4 };
 }

@@ -1,5 +1,5 @@
 /** A WebSocket of a test: collects what it is sent, and waits for it by a condition. */
-import { Unpackr } from 'msgpackr';
+import { pack, Unpackr } from 'msgpackr';
 import { WebSocket } from 'ws';
 import type { Role } from '../src/domain/account.ts';
 import { tokenOf } from './harness.ts';
@@ -7,8 +7,10 @@ import { tokenOf } from './harness.ts';
 export interface SocketOptions {
   readonly role?: Role;
   readonly protocols?: readonly string[];
-  /** Instead of the user's own token. */
+  /** Instead of the user's own token; '' for none. */
   readonly token?: string;
+  /** Behind the path, without the question mark. */
+  readonly query?: string;
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: a test reads whatever field it asserts on
@@ -18,6 +20,10 @@ const unpackr = new Unpackr({ useRecords: false, mapsAsObjects: true });
 
 export class TestSocket {
   readonly messages: Message[] = [];
+  /** When each of `messages` came, by `performance.now()`. */
+  readonly times: number[] = [];
+  /** Whether each of `messages` came in a binary frame. */
+  readonly binary: boolean[] = [];
   closed: { readonly code: number; readonly reason: string } | null = null;
   readonly raw: WebSocket;
   #changed: (() => void)[] = [];
@@ -26,6 +32,8 @@ export class TestSocket {
     this.raw = raw;
     raw.on('message', (data: Buffer, isBinary) => {
       this.messages.push(isBinary ? unpackr.unpack(data) : JSON.parse(data.toString()));
+      this.times.push(performance.now());
+      this.binary.push(isBinary);
       this.#wake();
     });
     raw.on('close', (code, reason) => {
@@ -46,6 +54,11 @@ export class TestSocket {
 
   send(message: unknown): void {
     this.raw.send(JSON.stringify(message));
+  }
+
+  /** As msgpack in a binary frame. */
+  sendPacked(message: unknown): void {
+    this.raw.send(pack(message));
   }
 
   /** Resolves with what `find` finds, now or later; rejects after `timeoutMs` or when the socket closes without it. */
@@ -91,8 +104,8 @@ export class TestSocket {
 
 /** Opens `/v1/ws` for a user; rejects with the HTTP status where the upgrade is refused. */
 export function openSocket(url: string, userId: number, options: SocketOptions = {}): Promise<TestSocket> {
-  const { role = 'user', protocols = [], token = tokenOf(userId, role) } = options;
-  const raw = new WebSocket(`${url.replace('http', 'ws')}/v1/ws`, [...protocols], {
+  const { role = 'user', protocols = [], token = tokenOf(userId, role), query = '' } = options;
+  const raw = new WebSocket(`${url.replace('http', 'ws')}/v1/ws${query && `?${query}`}`, [...protocols], {
     headers: token === '' ? {} : { authorization: `Bearer ${token}` },
     perMessageDeflate: false,
   });

@@ -38,6 +38,8 @@ const earlyMax = 1000;
 class WatchedSeats {
   readonly performanceId: number;
   readonly listeners = new Set<OnSeats>();
+  /** Resolves when it is watched, false when there is no such performance. */
+  isThere: Promise<boolean> = Promise.resolve(true);
   /** The seats that are not available, as the listeners know them; null until read. */
   taken: Map<number, SeatStatus> | null = null;
   revision = -1;
@@ -70,14 +72,18 @@ export class SeatWatch {
    * StoreUnavailable.
    */
   async add(performanceId: number, listener: OnSeats): Promise<boolean> {
-    const known = this.#performances.get(performanceId);
-    if (known !== undefined) {
-      known.listeners.add(listener);
-      return true;
+    let watched = this.#performances.get(performanceId);
+    if (watched === undefined) {
+      watched = new WatchedSeats(performanceId);
+      this.#performances.set(performanceId, watched);
+      watched.isThere = this.#begin(watched);
     }
-    const watched = new WatchedSeats(performanceId);
     watched.listeners.add(listener);
-    this.#performances.set(performanceId, watched);
+    return watched.isThere;
+  }
+
+  async #begin(watched: WatchedSeats): Promise<boolean> {
+    const { performanceId } = watched;
     try {
       await this.#options.subscribe(performanceId, (news) => this.#onNews(performanceId, news));
       if ((await this.#options.warm(performanceId)) === 'not_found') {
@@ -89,7 +95,7 @@ export class SeatWatch {
       throw thrown;
     }
     await this.#read(watched);
-    this.#announceLater(watched);
+    if (this.#isLive(watched)) this.#announceLater(watched);
     return true;
   }
 
@@ -113,7 +119,9 @@ export class SeatWatch {
     watched.frameTimer?.cancel();
     watched.announceTimer?.cancel();
     watched.listeners.clear();
-    if (!this.#performances.delete(watched.performanceId)) return;
+    // Another one may have begun since: what is there now is not this one's to end.
+    if (!this.#isLive(watched)) return;
+    this.#performances.delete(watched.performanceId);
     this.#options.unsubscribe(watched.performanceId);
   }
 

@@ -16,12 +16,14 @@ type SeatChanges = readonly (readonly [number, SeatStatus])[];
 
 // A change goes to everybody who watches the hall: its frame is written once a subprotocol, not once a socket.
 let framesOf: SeatChanges | null = null;
+let framesOfPerformance = 0;
 let jsonFrame: string | Buffer = '';
 let msgpackFrame: string | Buffer = '';
 
 function seatFrame(performanceId: number, changes: SeatChanges, isMsgpack: boolean): string | Buffer {
-  if (framesOf !== changes) {
+  if (framesOf !== changes || framesOfPerformance !== performanceId) {
     framesOf = changes;
+    framesOfPerformance = performanceId;
     const message = { type: 'seats.changed', performanceId, changes };
     jsonFrame = writeMessage(message, false);
     msgpackFrame = writeMessage(message, true);
@@ -60,14 +62,19 @@ export class Client {
     this.#counters = counters;
   }
 
-  /** Sends a frame, or ends a socket whose client does not read. */
+  /**
+   * Sends a frame, or ends a socket whose client has not read those before. One frame may be larger than the limit: the
+   * seats of a large hall must not end everybody who watches it.
+   */
   send(frame: string | Buffer): void {
     if (this.socket === null) return;
+    if (this.socket.getBufferedAmount() > backpressureBytesMax) {
+      this.#counters.slow++;
+      this.socket.end(CloseCode.tryAgainLater, 'too slow');
+      return;
+    }
     this.socket.send(frame, this.isMsgpack);
     this.#counters.frames++;
-    if (this.socket.getBufferedAmount() <= backpressureBytesMax) return;
-    this.#counters.slow++;
-    this.socket.end(CloseCode.tryAgainLater, 'too slow');
   }
 
   say(message: Readonly<Record<string, unknown>>): void {

@@ -10,6 +10,7 @@ import type { HttpRequest, HttpResponse, TemplatedApp, us_socket_context_t, WebS
 import type { SeatWatch } from '../catalog/seat-watch.ts';
 import { Code, codeTable } from '../domain/codes.ts';
 import { newReservationId } from '../domain/ids.ts';
+import type { SeatStatus } from '../domain/reservation.ts';
 import type { Clock, Timer } from '../lib/clock.ts';
 import { messageOf } from '../lib/errors.ts';
 import type { ReservationNotice } from '../lua/notices.ts';
@@ -51,6 +52,8 @@ const excessMax = 100;
 const strikesMax = 3;
 const socketsPerUserMax = 20;
 const watchesMax = 16;
+/** The first frame of a watch: it has begun. */
+const noChanges: readonly (readonly [number, SeatStatus])[] = [];
 const tokenCheckIntervalMs = 500;
 
 const unauthorized = problem({
@@ -88,7 +91,7 @@ export class Sockets {
       idleTimeout: idleSeconds,
       sendPingsAutomatically: true,
       // The limit that counts is Client.send's: past this one uWebSockets.js would drop our close frame too.
-      maxBackpressure: 16 * backpressureBytesMax,
+      maxBackpressure: 64 * backpressureBytesMax,
       upgrade: (response, request, context) => this.#upgrade(response, request, context),
       open: (socket) => this.#open(socket),
       message: (socket, frame, isBinary) => this.#receive(socket.getUserData().client, frame, isBinary),
@@ -186,6 +189,7 @@ export class Sockets {
     const earned = ((nowMs - client.filledAtMs) / 1000) * messagesPerSecondMax;
     client.allowance = Math.min(messagesPerSecondMax, client.allowance + earned);
     client.filledAtMs = nowMs;
+    if (client.allowance === messagesPerSecondMax) client.excess = 0;
     if (client.allowance < 1) return false;
     client.allowance--;
     return true;
@@ -232,7 +236,8 @@ export class Sockets {
       const isThere = await seats.add(performanceId, client.onSeats);
       // It may have closed meanwhile, before there was anything to remove.
       if (client.socket === null) return seats.remove(performanceId, client.onSeats);
-      if (isThere) return;
+      // From here on nothing is missed: whoever reads the seat map now has all.
+      if (isThere) return client.onSeats(performanceId, noChanges);
       client.sayError(Code.performanceNotFound, 'No such performance.');
     } catch (thrown) {
       log.error('seats could not be watched', { performanceId, error: messageOf(thrown) });

@@ -35,10 +35,11 @@ function reconnectDelayMs(attempt: number): number {
   return Math.min(25 * 2 ** Math.min(attempt, 6), reconnectDelayMsMax) * (0.5 + Math.random() / 2);
 }
 
-function createClient(urls: readonly string[]): Redis | Cluster {
+function createClient(urls: readonly string[], autoResubscribe = true): Redis | Cluster {
   const first = urls[0];
   if (first === undefined) throw new RangeError('no Redis URL');
-  if (urls.length === 1) return new Redis(first, { ...commonOptions, retryStrategy: reconnectDelayMs });
+  if (urls.length === 1)
+    return new Redis(first, { ...commonOptions, autoResubscribe, retryStrategy: reconnectDelayMs });
   const { password, username, protocol } = new URL(first);
   return new Cluster([...urls], {
     lazyConnect: true,
@@ -46,6 +47,7 @@ function createClient(urls: readonly string[]): Redis | Cluster {
     clusterRetryStrategy: reconnectDelayMs,
     redisOptions: {
       ...commonOptions,
+      autoResubscribe,
       ...(password === '' ? {} : { password: decodeURIComponent(password) }),
       ...(username === '' ? {} : { username: decodeURIComponent(username) }),
       ...(protocol === 'rediss:' ? { tls: {} } : {}),
@@ -93,7 +95,8 @@ export class RedisConnection {
 
   /** A client of its own for subscriptions, not connected yet: a subscribed connection can do nothing else. */
   createSubscriber(): Redis | Cluster {
-    return createClient(this.#urls);
+    // The subscriber subscribes again by itself. ioredis would too, and leaves a failure of that to nobody: the process ends.
+    return createClient(this.#urls, false);
   }
 
   /** Closes after the replies under way. */

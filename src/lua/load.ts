@@ -119,7 +119,8 @@ export async function finishLoad(
   const loaded = loadKeys(start.performanceId, loadId);
   try {
     const [seconds, microseconds] = await connection.client.time();
-    const hashes = hashesOf(snapshot, Number(seconds) * 1000 + Math.floor(Number(microseconds) / 1000));
+    const nowMs = Number(seconds) * 1000 + Math.floor(Number(microseconds) / 1000);
+    const hashes = hashesOf(snapshot, nowMs);
     await connection.client.sadd(warmPerformancesKey, start.performanceId);
     const writes: [string, string[], 'hset' | 'zadd'][] = [
       [loaded[0], hashes.seats, 'hset'],
@@ -148,7 +149,8 @@ export async function finishLoad(
       opensAt: performance.bookingOpensAtMs ?? 0,
       closesAt: performance.bookingClosesAtMs ?? 0,
       load: loadId,
-      revision: 0,
+      // Not from 0 again: whoever missed the load must see a gap.
+      revision: nowMs,
     };
     const reply = await connection.runOne(
       warmCall(

@@ -46,57 +46,76 @@ local function exact(number)
   return string.format('%.3f', number)
 end
 
--- Writes 'state arrival number' for users that have such a record, and returns their arrivals and numbers.
-local function rewrite(users, state)
-  local values, writes, numbers = redis.call('HMGET', ticketsKey, unpack(users)), {}, {}
+local expired, left = {}, 0
+
+-- Those of the absent who still wait; the admitted stand in `seen` too, and a pass ends by its own time.
+local function waitingOf(absent)
+  local numbers = redis.call('ZMSCORE', waitingKey, unpack(absent))
+  local early = earlyFrom > 0 and redis.call('ZMSCORE', earlyKey, unpack(absent)) or {}
+  local gone = {}
+  for i = 1, #absent do
+    if numbers[i] or early[i] then
+      gone[#gone + 1] = absent[i]
+    end
+  end
+  return gone
+end
+
+-- Writes how the tickets of the expired and the gone ended, with one command for both; returns the bits of the gone.
+local function writeEnds(gone)
+  local users = {}
+  for i = 1, #expired do
+    users[i] = expired[i]
+  end
+  for i = 1, #gone do
+    users[#users + 1] = gone[i]
+  end
+  local values, writes, bits = redis.call('HMGET', ticketsKey, unpack(users)), {}, {}
   for i = 1, #users do
     local rest, number = string.match(values[i] or '', '^%a (%d+ (%d+))$')
-    numbers[i] = tonumber(number) or 0
     if rest then
       writes[#writes + 1] = users[i]
-      writes[#writes + 1] = state .. ' ' .. rest
+      writes[#writes + 1] = (i <= #expired and 'X ' or 'L ') .. rest
+    end
+    if i > #expired then
+      for _, word in ipairs({ 'SET', 'u1', tonumber(number) or 0, 0 }) do
+        bits[#bits + 1] = word
+      end
     end
   end
   if #writes > 0 then
     redis.call('HSET', ticketsKey, unpack(writes))
   end
-  return numbers
+  return bits
 end
 
-local expired, left = {}, 0
 local function sweep()
   expired = redis.call('ZRANGEBYSCORE', activeKey, '-inf', exact(nowMs), 'LIMIT', 0, SWEEP_MAX)
-  if #expired > 0 then
-    redis.call('ZREM', activeKey, unpack(expired))
-    redis.call('HDEL', usedKey, unpack(expired))
-    rewrite(expired, 'X')
-  end
   local absent = nowMs < graceUntil and {} or redis.call('ZRANGEBYSCORE', seenKey, '-inf', exact(nowMs), 'LIMIT', 0, SWEEP_MAX)
-  if #absent > 0 then
-    redis.call('ZREM', seenKey, unpack(absent))
-    -- Those admitted meanwhile stand in `seen` too; a pass ends by its own time.
-    local numbers, early, gone = redis.call('ZMSCORE', waitingKey, unpack(absent)), redis.call('ZMSCORE', earlyKey, unpack(absent)), {}
-    for i = 1, #absent do
-      if numbers[i] or early[i] then
-        gone[#gone + 1] = absent[i]
-      end
-    end
-    if #gone > 0 then
-      redis.call('ZREM', waitingKey, unpack(gone))
-      redis.call('ZREM', earlyKey, unpack(gone))
-      local bits = {}
-      for i, number in ipairs(rewrite(gone, 'L')) do
-        for _, word in ipairs({ 'SET', 'u1', number, 0 }) do
-          bits[#bits + 1] = word
-        end
-      end
-      redis.call('BITFIELD', lineKey, unpack(bits))
-      left = #gone
-    end
-  end
   -- More may be due: go on in the next round.
   if #expired < SWEEP_MAX and #absent < SWEEP_MAX then
     sweptAt = nowMs
+  end
+  local gone = {}
+  if #absent > 0 then
+    redis.call('ZREM', seenKey, unpack(absent))
+    gone = waitingOf(absent)
+  end
+  if #expired == 0 and #gone == 0 then
+    return
+  end
+  local bits = writeEnds(gone)
+  if #expired > 0 then
+    redis.call('ZREM', activeKey, unpack(expired))
+    redis.call('HDEL', usedKey, unpack(expired))
+  end
+  if #gone > 0 then
+    redis.call('ZREM', waitingKey, unpack(gone))
+    if earlyFrom > 0 then
+      redis.call('ZREM', earlyKey, unpack(gone))
+    end
+    redis.call('BITFIELD', lineKey, unpack(bits))
+    left = #gone
   end
 end
 if nowMs - sweptAt >= SWEEP_MS - roundMs / 2 then
@@ -114,7 +133,8 @@ if isOpen and earlyFrom == 0 then
   local earned = allowance + perSecond * passedMs / 1000
   local free = ADMIT_MAX
   if isOn then
-    free = math.min(free, math.floor(earned + 1e-6))
+    -- A rate of 0 is a pause, also for the one that was earned before.
+    free = perSecond > 0 and math.min(free, math.floor(earned + 1e-6)) or 0
     if free > 0 then
       free = math.min(free, maxActive - redis.call('ZCARD', activeKey))
     end
@@ -164,14 +184,16 @@ local isSaid = nowMs - saidAt >= SWEEP_MS - roundMs / 2
 if isSaid then
   saidAt = nowMs
 end
-redis.call('HSET', queueKey, 'admitted', admitted, 'watermark', watermark, 'earlyTo', earlyTo, 'at', exact(nowMs), 'allowance', exact(allowance), 'sweptAt', exact(sweptAt), 'saidAt', exact(saidAt), 'graceUntil', exact(graceUntil), 'measuredRate', exact(measuredRate), 'measuredFrom', exact(measuredFrom))
+redis.call('HSET', queueKey, 'admitted', admitted, 'watermark', watermark, 'earlyTo', earlyTo, 'at', exact(nowMs), 'allowance', string.format('%.9f', allowance), 'sweptAt', exact(sweptAt), 'saidAt', exact(saidAt), 'graceUntil', exact(graceUntil), 'measuredRate', exact(measuredRate), 'measuredFrom', exact(measuredFrom))
 if isSaid or count > 0 or #expired > 0 then
   local firstByte = math.floor((watermark + 1) / 8)
-  local line = isSaid and redis.call('GETRANGE', lineKey, firstByte, -1) or ''
+  -- While a draw is due its tickets have no bits yet, and those behind them would seem to be first.
+  local isLine = isSaid and earlyTo == 0
+  local line = isLine and redis.call('GETRANGE', lineKey, firstByte, -1) or ''
   for i = 1, #expired do
     expired[i] = tonumber(expired[i])
   end
-  local head = cmsgpack.pack({ roundMs, watermark, measuredRate, news, expired, isSaid and firstByte * 8 or -1, 0 })
+  local head = cmsgpack.pack({ roundMs, watermark, measuredRate, news, expired, isLine and firstByte * 8 or -1, 0 })
   redis.call('PUBLISH', ARGV[2], struct.pack('>I4', #head) .. head .. line)
 end
 return cmsgpack.pack({ isOn and 1 or 0, count, #expired, left, issued, earlyTo > 0 and earlyFrom or 0, earlyTo })

@@ -39,7 +39,7 @@ local absentAt = string.format('%.0f', nowMs + tonumber(ARGV[2]))
 
 -- Whoever joins from now on is not early any more: the draw is among those who were.
 local issuedBefore, earlyFromBefore, earlyToBefore = issued, earlyFrom, earlyTo
-if earlyFrom > 0 and earlyTo == 0 and isOpen then
+if earlyFrom > 0 and earlyTo == 0 and (isOpen or not isDraw) then
   earlyTo = issued
 end
 
@@ -190,14 +190,15 @@ end
 local function restore(user, arrival, number)
   write()
   issued = math.max(issued, arrival)
-  if number == 0 and isEarlyNow() then
+  -- One of a draw that is due is drawn with the others.
+  if number == 0 and (isEarlyNow() or arrival >= earlyFrom and arrival <= earlyTo) then
     becomeEarly(user, arrival)
     return { WAITS, arrival, 0, 0 }
   end
   number = number > 0 and number or arrival
   becomeNumbered(user, arrival, number)
   write()
-  return { WAITS, arrival, number, redis.call('ZRANK', waitingKey, user) + 1 }
+  return look(user, 'N', arrival, number)
 end
 
 local function serve(request)
@@ -221,6 +222,10 @@ local function serve(request)
     return { LEFT }
   end
   local isKnown = state and arrival == ticket
+  if state and not isKnown and (kind == LEAVE or kind == RESTORE) then
+    -- Redis has gone back in time: this user had given the older ticket up.
+    leave(user, state, arrival, given)
+  end
   if kind == LEAVE then
     if not isKnown then
       -- Redis has lost it: it must not come back.

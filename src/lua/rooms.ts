@@ -40,10 +40,10 @@ type AdmitReply = [number, number, number, number, number, number, number];
 /** See queue-admit.lua. */
 type NewsHead = [number, number, number, number[], number[], number, number];
 
-const seenPerCallMax = 3000;
+const seenPerCallMax = 20_000;
 const drawnPerCallMax = 1000;
 /** A room that is off needs no admission but for those who waited when it was turned off. */
-const offRoundsSkipped = 10;
+const offRoundsSkipped = 2;
 
 const open: Place = { status: 'open' };
 const left: Place = { status: 'left' };
@@ -67,11 +67,14 @@ export function roomFields(settings: RoomSettings): string[] {
 
 export class RedisRoomStore implements RoomStore {
   readonly #connection: RedisConnection;
+  readonly #onFault: (performanceId: number, fault: Error) => void;
   /** Rounds until a room that is off is looked at again. */
   readonly #skips = new Map<number, number>();
 
-  constructor(connection: RedisConnection) {
+  /** `onFault` is told of a room whose round failed while others did not. */
+  constructor(connection: RedisConnection, onFault: (performanceId: number, fault: Error) => void = () => {}) {
     this.#connection = connection;
+    this.#onFault = onFault;
   }
 
   async serve(groups: readonly PlaceGroup[]): Promise<PlaceDecision[][]> {
@@ -88,7 +91,12 @@ export class RedisRoomStore implements RoomStore {
     const rounds: AdmissionRound[] = [];
     for (let i = 0; i < ids.length; i++) {
       const reply = replies[i];
-      if (reply instanceof Error) throw reply;
+      if (reply instanceof Error) {
+        // One that fails must not cost the others their round; where all do, it is Redis.
+        if (replies.every((each) => each instanceof Error)) throw reply;
+        this.#onFault(ids[i]!, reply);
+        continue;
+      }
       // No room: Redis has lost it, the next request of it loads the performance.
       if (!Buffer.isBuffer(reply)) continue;
       const performanceId = ids[i]!;

@@ -128,7 +128,7 @@ export function queueAdmitCall(keys: PerformanceKeys, roundMs: number): ScriptCa
   };
 }
 
-/** queue-draw.lua: `numbers` is msgpack of `[first arrival, [number, ...]]`; `range` is `'earlyFrom earlyTo'`. */
+/** queue-draw.lua: `numbers` is msgpack of `[first arrival, [number, ...]]`; `range` is `'firstArrival lastArrival'`. */
 export function queueDrawCall(keys: PerformanceKeys, numbers: Buffer, range: string, isLast: boolean): ScriptCall {
   const { queue, tickets, waiting, early, line, queueChannel } = keys;
   return {
@@ -143,7 +143,7 @@ export function queueSetCall(keys: PerformanceKeys, revision: number, settings: 
   return { script: queueSetScript, keys: [keys.meta, keys.queue, keys.void], args: [String(revision), ...settings] };
 }
 
-/** queue-seen.lua: 3,000 users at most. */
+/** queue-seen.lua. */
 export function queueSeenCall(keys: PerformanceKeys, absenceMs: number, userIds: readonly string[]): ScriptCall {
   return { script: queueSeenScript, keys: [keys.seen], args: [String(absenceMs), ...userIds] };
 }

@@ -12,10 +12,10 @@ export interface RoomCounters {
 }
 
 /**
- * Two rounds a second: a round costs Redis eight commands, and a second of a room must stay within twenty. The passes of a
- * round begin, and are told, evenly over it.
+ * A second of a room must cost Redis no more than twenty commands, those inside the script too: a round has eleven, nineteen
+ * where passes end and people go (two rounds a second: 20 and 31). The passes of a round begin, and are told, evenly over it.
  */
-const roundMs = 500;
+const roundMs = 1000;
 const drawIntervalMs = 200;
 const noteIntervalMs = 1000;
 

@@ -51,6 +51,8 @@ export class Places {
   readonly counters = { restored: 0 };
   readonly #options: PlacesOptions;
   readonly #draws = new Map<number, KnownDraws>();
+  /** By performance, who waits for its load, in order of arrival. */
+  readonly #cold = new Map<number, PendingPlace[]>();
 
   constructor(options: PlacesOptions) {
     this.#options = options;
@@ -95,13 +97,19 @@ export class Places {
     return false;
   }
 
-  async #warm(performanceId: number, waiting: readonly PendingPlace[]): Promise<void> {
+  async #warm(performanceId: number, cold: readonly PendingPlace[]): Promise<void> {
+    const underWay = this.#cold.get(performanceId);
+    if (underWay !== undefined) return void underWay.push(...cold);
+    const waiting = [...cold];
+    this.#cold.set(performanceId, waiting);
     let outcome: PlaceOutcome = isNotFound;
     try {
       if ((await this.#options.warm(performanceId)) === 'warm') return this.queue.requeue(waiting);
     } catch (thrown) {
       this.#options.log.error('cold performance could not be loaded', { performanceId, error: messageOf(thrown) });
       outcome = isRedisAway;
+    } finally {
+      this.#cold.delete(performanceId);
     }
     for (const pending of waiting) pending.settle(outcome);
   }

@@ -36,6 +36,13 @@ export class Positions {
     return this.#before.at(-1)!;
   }
 
+  /** Whether a number above the watermark waits. */
+  isWaiting(number: number): boolean {
+    const { firstNumber, bits } = this.#line;
+    const offset = number - firstNumber;
+    return (((bits[offset >> 3] ?? 0) >> (7 - (offset & 7))) & 1) === 1;
+  }
+
   /** 1 for the next to be admitted. */
   of(number: number): number {
     const { firstNumber, bits } = this.#line;

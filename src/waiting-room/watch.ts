@@ -61,7 +61,7 @@ class WatchedRoom {
   readonly performanceId: number;
   readonly watchers = new Set<Watcher>();
   readonly byUser = new Map<number, Watcher[]>();
-  /** Resolves once news come in. */
+  /** Resolves once news come in, or cannot come in yet. */
   readonly subscribed: Promise<void>;
   /** Counts ticks: a pass over the watchers ends when a newer one begins. */
   tick = 0;
@@ -143,9 +143,11 @@ export class RoomWatch {
     let room = this.#rooms.get(performanceId);
     if (room === undefined) {
       const onNews = (news: RoomNews): void => this.#onNews(news);
-      room = new WatchedRoom(performanceId, this.#options.subscribe(performanceId, onNews));
-      // Whoever asks waits for it and hears of a failure; without any asker it is nobody's.
-      room.subscribed.catch(() => {});
+      const subscribed = this.#options.subscribe(performanceId, onNews).catch((thrown: unknown) => {
+        // The subscription is made up for when Redis is back, and everybody is asked again then.
+        this.#options.log.warn('a room is not heard yet', { performanceId, error: messageOf(thrown) });
+      });
+      room = new WatchedRoom(performanceId, subscribed);
       this.#rooms.set(performanceId, room);
       this.#presence.open(performanceId);
       this.#awaitNews(room, silenceMsMax);
@@ -166,26 +168,20 @@ export class RoomWatch {
   }
 
   async #ask(room: WatchedRoom, watcher: Watcher): Promise<void> {
+    // What was told is not told again: an answer that says the same changes nothing.
+    const before = watcher.state;
     watcher.state = 'asked';
     watcher.missed = 0;
-    try {
-      await room.subscribed;
-    } catch (thrown) {
-      // The subscription is made up for when Redis is back, and everybody is asked again then.
-      this.#options.log.warn('a room is not heard yet', {
-        performanceId: room.performanceId,
-        error: messageOf(thrown),
-      });
-    }
+    await room.subscribed;
     const { performanceId, userId, arrival } = watcher;
     const { clock, places, requestDeadlineMs } = this.#options;
     const request = { kind: 'look', performanceId, userId, arrival, number: 0 } as const;
     places.submit(request, clock.nowMs() + requestDeadlineMs, (outcome) => {
-      if (watcher.state === 'asked' && room.watchers.has(watcher)) this.#onPlace(watcher, outcome);
+      if (watcher.state === 'asked' && room.watchers.has(watcher)) this.#onPlace(watcher, outcome, before);
     });
   }
 
-  #onPlace(watcher: Watcher, outcome: PlaceOutcome): void {
+  #onPlace(watcher: Watcher, outcome: PlaceOutcome, before: WatcherState): void {
     switch (outcome.status) {
       case 'waiting': {
         watcher.state = 'waiting';
@@ -199,17 +195,19 @@ export class RoomWatch {
         return;
       }
       case 'admitted':
-        watcher.number = outcome.number;
         watcher.state = 'admitted';
+        if (before === 'admitted' && watcher.number === outcome.number) return;
+        watcher.number = outcome.number;
         return watcher.onAdmitted(outcome.number, outcome.passEndsAtMs);
       case 'open':
         watcher.state = 'over';
         watcher.onAdmitted(null, null);
         return this.remove(watcher);
       case 'refused':
-        if (watcher.position !== null || watcher.number !== null) {
-          // Known here and not reached now: the next tick finds it.
-          watcher.state = 'waiting';
+        if (before !== 'asked' || watcher.number !== null) {
+          // Known here and not reached now: the next tick finds it, or asks where it has no number.
+          watcher.state = before === 'admitted' ? 'admitted' : 'waiting';
+          if (watcher.number === null) watcher.missed = missedMax;
           return;
         }
         this.remove(watcher);
@@ -295,12 +293,20 @@ export class RoomWatch {
   }
 
   #onTickOf(room: WatchedRoom, watcher: Watcher, { watermark, rate }: RoomNews, positions: Positions): void {
-    const { number } = watcher;
-    if (watcher.state !== 'waiting' || number === null) return;
-    if (number <= watermark) {
+    const { number, state } = watcher;
+    if (state !== 'waiting' && state !== 'admitted') return;
+    if (number === null) {
+      if (watcher.missed >= missedMax) void this.#ask(room, watcher);
+      return;
+    }
+    // Admitted, or left by another tab, unheard of here; joined after the line was made; or Redis has lost its admission.
+    const isPast = number <= watermark;
+    if (state === 'admitted' ? !isPast : isPast || !positions.isWaiting(number)) {
       if (++watcher.missed >= missedMax) void this.#ask(room, watcher);
       return;
     }
+    watcher.missed = 0;
+    if (state === 'admitted') return;
     const position = positions.of(number);
     if (watcher.position !== null && position >= watcher.position) return;
     watcher.position = position;
