@@ -168,6 +168,8 @@ export async function startApp(config: AppConfig, log: Log, isPortShared = false
   const users = new Users(database, new Attempts(connection));
   if (config.admin !== null) await users.ensureAdmin(config.admin.email, config.admin.password);
   const payments = new Payments({
+    clock,
+    deadlineMs: config.requestDeadlineMs,
     database: moneyDatabase,
     store,
     log,
@@ -180,8 +182,7 @@ export async function startApp(config: AppConfig, log: Log, isPortShared = false
     seatWatch.readAll();
   });
 
-  const jobCounters: JobCounters = { expired: 0, recovered: 0, takenBack: 0 };
-  const relayCounters = { relayed: 0 };
+  const jobCounters: JobCounters & { relayed: number } = { expired: 0, recovered: 0, takenBack: 0, relayed: 0 };
   const roomCounters: RoomCounters = { admitted: 0, expired: 0, left: 0, draws: 0 };
   const scheduler = new Scheduler({
     clock,
@@ -195,7 +196,7 @@ export async function startApp(config: AppConfig, log: Log, isPortShared = false
         read: (rowsMax) => readOutbox(commitDatabase, rowsMax),
         append: (events) => appendEvents(connection, events),
         remove: (ids) => deleteOutbox(commitDatabase, ids),
-        counters: relayCounters,
+        counters: jobCounters,
       }),
     ],
     log,
@@ -249,7 +250,7 @@ export async function startApp(config: AppConfig, log: Log, isPortShared = false
     warmer,
     jobs: jobCounters,
     roomJobs: roomCounters,
-    relay: relayCounters,
+    relay: jobCounters,
     places,
     rooms: roomWatch,
     seats: seatWatch,

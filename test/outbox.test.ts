@@ -372,8 +372,7 @@ describe('while Redis is away', () => {
     expect(await brokenSales(performanceId)).toEqual([]);
   });
 
-  // src/lua/connection.ts: ioredis subscribes again by itself (autoResubscribe) and leaves that promise to nobody.
-  it.fails('and goes away again just as a gateway subscribes anew, the gateway lives on', async () => {
+  it('and goes away again just as a gateway subscribes anew, the gateway lives on', async () => {
     const target = new URL(inject('redisUrl'));
     let isCutting = false;
     let cuts = 0;

@@ -805,8 +805,7 @@ describe('a lock that somebody else has', () => {
     await expectSalesRight(performanceId);
   });
 
-  // src/accounts/payments.ts: five tries of a second each, and those who wait for the same user come after them.
-  it.fails('of the balance for too long is an answer within the deadline of a request, give or take', async () => {
+  it('of the balance for too long is an answer within the deadline of a request, give or take', async () => {
     const performanceId = await seated(1);
     const { userId, reservationId } = await heldBy(performanceId);
     const lock = 'SELECT balance FROM balances WHERE user_id = ? FOR UPDATE';

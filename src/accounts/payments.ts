@@ -6,7 +6,8 @@
 import type { Payment } from '../domain/account.ts';
 import type { Release } from '../domain/reservation.ts';
 import type { HoldStore } from '../domain/stores.ts';
-import { messageOf } from '../lib/errors.ts';
+import type { Clock } from '../lib/clock.ts';
+import { messageOf, StoreUnavailable } from '../lib/errors.ts';
 import { Serial } from '../lib/serial.ts';
 import { charge } from '../persist/balances.ts';
 import type { Database } from '../persist/database.ts';
@@ -14,6 +15,9 @@ import { type PayResult, pay, readRefunded, refund } from '../persist/payments.t
 import { cancelHeld } from '../persist/releases.ts';
 
 export interface PaymentsOptions {
+  readonly clock: Clock;
+  /** Whoever waits longer for the rows of an account is told 503; what is under way then goes on, and a repeat finds it. */
+  readonly deadlineMs: number;
   readonly database: Database;
   readonly store: HoldStore;
   readonly log: { warn(message: string, fields?: Record<string, unknown>): void };
@@ -44,9 +48,7 @@ export class Payments {
     const key = `${userId} ${reservationId}`;
     const underWay = this.#paying.get(key);
     if (underWay !== undefined) return underWay;
-    const work = this.#byUser
-      .run(userId, () => this.#pay(reservationId, userId))
-      .finally(() => this.#paying.delete(key));
+    const work = this.#run(userId, () => this.#pay(reservationId, userId)).finally(() => this.#paying.delete(key));
     this.#paying.set(key, work);
     return work;
   }
@@ -56,12 +58,26 @@ export class Payments {
    * be too much.
    */
   charge(userId: number, amount: number, requestId: string): Promise<number | null> {
-    return this.#byUser.run(userId, () => charge(this.#options.database, userId, amount, requestId));
+    return this.#run(userId, () => charge(this.#options.database, userId, amount, requestId));
   }
 
   /** Cancels what is held or confirmed; the amount given back, null when it is neither (any more). */
   cancel(reservationId: string, ownerId: number): Promise<number | null> {
-    return this.#byUser.run(ownerId, () => this.#cancel(reservationId));
+    return this.#run(ownerId, () => this.#cancel(reservationId));
+  }
+
+  /** One of a user's requests at a time, within the deadline. */
+  #run<Result>(userId: number, work: () => Promise<Result>): Promise<Result> {
+    const { clock, deadlineMs } = this.#options;
+    return new Promise((resolve, reject) => {
+      const timer = clock.after(deadlineMs, () => {
+        reject(new StoreUnavailable('mysql', `an account was busy for ${deadlineMs} ms`));
+      });
+      this.#byUser
+        .run(userId, work)
+        .then(resolve, reject)
+        .finally(() => timer.cancel());
+    });
   }
 
   async #cancel(reservationId: string): Promise<number | null> {

@@ -25,6 +25,7 @@ export interface SeatMap {
 const entriesMax = 10_000;
 const eventsFreshMs = 3_600_000;
 const performancesFreshMs = 1_800_000;
+const countsFreshMs = 1000;
 
 /** What has changed, as gateways tell each other: all events, or the performances of one. */
 export type CatalogChange = 'events' | number;
@@ -37,6 +38,8 @@ export class Catalog {
   readonly #eventList: ReadCache<'events', readonly Event[]>;
   readonly #events: ReadCache<number, Event>;
   readonly #performances: ReadCache<number, Performance>;
+  /** Free places by MySQL, while Redis does not know the performance. */
+  readonly #counts: ReadCache<number, { readonly places: number }>;
   /** By event. */
   readonly #performanceLists: ReadCache<number, readonly Performance[]>;
 
@@ -56,6 +59,7 @@ export class Catalog {
     this.#eventList = new ReadCache<'events', readonly Event[]>({ ...events, read: () => sql.listEvents(database) });
     this.#events = new ReadCache({ ...events, read: (id) => sql.readEvent(database, id) });
     this.#performances = new ReadCache({ ...performances, read: (id) => this.#readPerformanceRow(id) });
+    this.#counts = new ReadCache({ entriesMax, freshMs: countsFreshMs, read: (id) => this.#countPlaces(id) });
     this.#performanceLists = new ReadCache<number, readonly Performance[]>({
       ...performances,
       read: (id) => sql.listPerformances(database, id),
@@ -178,10 +182,20 @@ export class Catalog {
     const views: PerformanceView[] = [];
     for (let i = 0; i < performances.length; i++) {
       const performance = performances[i]!;
-      const places = remaining[i] ?? (await sql.countRemaining(this.#database, performance));
+      const places = remaining[i] ?? (await this.#placesOf(performance));
       views.push({ performance, remaining: places });
     }
     return views;
+  }
+
+  /** By MySQL, for a performance that Redis does not know: counted once a second, however many ask. */
+  async #placesOf(performance: Performance): Promise<number> {
+    return (await this.#counts.get(performance.performanceId))?.places ?? 0;
+  }
+
+  async #countPlaces(performanceId: number): Promise<{ places: number } | null> {
+    const performance = await this.#performance(performanceId);
+    return performance === null ? null : { places: await sql.countRemaining(this.#database, performance) };
   }
 
   /** A new performance is warm before its first request where Redis answers; where not, the cold path will do it. */

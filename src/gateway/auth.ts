@@ -59,9 +59,13 @@ function identityOf(claims: unknown, token: string): Identity | null {
   return { userId, role, endsAtMs: exp * 1000, tokenId: tokenIdOf(claims, userId, token) };
 }
 
-/** By the token's own name (`jti`) and its user, so that nobody's name gives somebody else's token back; else by the token. */
+/**
+ * By the token's own name (`jti`) and its user, so that nobody's name gives somebody else's token back; else by what was
+ * signed, not by the signature, which can be written in more than one way.
+ */
 function tokenIdOf(claims: object, userId: number, token: string): string {
-  const name = 'jti' in claims && typeof claims.jti === 'string' ? `${userId} ${claims.jti}` : token;
+  const signed = token.slice(0, token.lastIndexOf('.')).trim();
+  const name = 'jti' in claims && typeof claims.jti === 'string' ? `${userId} ${claims.jti}` : signed;
   return createHash('sha256').update(name).digest('hex').slice(0, 32);
 }
 

@@ -153,6 +153,8 @@ function reused(): Answer {
 }
 
 function replayed(answer: Answer): Answer {
+  // It may come from another gateway, and say so already.
+  if (answer.headers?.some(([name]) => name === 'idempotency-replayed') === true) return answer;
   return { ...answer, headers: [...(answer.headers ?? []), ['idempotency-replayed', 'true']] };
 }
 

@@ -117,7 +117,9 @@ export class Exchange {
       response.writeHeader('content-type', answer.text.type);
       this.#end(answer.text.body, closeConnection);
     } else if (answer.value === undefined && answer.json === undefined) {
-      response.endWithoutBody(answer.status === 204 || answer.status === 304 ? undefined : 0, closeConnection);
+      // These have no length at all; an undefined one is 2^63 to uWebSockets.js, and the client waits for it.
+      if (answer.status === 204 || answer.status === 304) response.endWithoutBody();
+      else response.endWithoutBody(0, closeConnection);
     } else if (this.#wantsMsgpack) {
       response.writeHeader('content-type', msgpack);
       this.#end(packr.pack(bodyValueOf(answer)), closeConnection);

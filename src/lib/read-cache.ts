@@ -8,11 +8,18 @@ export interface ReadCacheOptions<Key, Value> {
   readonly read: (key: Key) => Promise<Value | null>;
 }
 
+/** One read under way; its identity tells whether it was dropped. */
+interface Reading<Value> {
+  value: Promise<Value | null>;
+}
+
+const none = Promise.resolve(null);
+
 export class ReadCache<Key extends string | number, Value extends object> {
   readonly counters = { hits: 0, reads: 0 };
   readonly #read: (key: Key) => Promise<Value | null>;
   readonly #values: LRUCache<Key, Value>;
-  readonly #underWay = new Map<Key, Promise<Value | null>>();
+  readonly #underWay = new Map<Key, Reading<Value>>();
 
   constructor({ entriesMax, freshMs, read }: ReadCacheOptions<Key, Value>) {
     this.#read = read;
@@ -27,10 +34,11 @@ export class ReadCache<Key extends string | number, Value extends object> {
       return Promise.resolve(value);
     }
     const underWay = this.#underWay.get(key);
-    if (underWay !== undefined) return underWay;
-    const work = this.#fetch(key);
-    this.#underWay.set(key, work);
-    return work;
+    if (underWay !== undefined) return underWay.value;
+    const reading: Reading<Value> = { value: none };
+    this.#underWay.set(key, reading);
+    reading.value = this.#fetch(key, reading);
+    return reading.value;
   }
 
   /** It has changed: the next one reads it, and a read under way is for those who asked before. */
@@ -45,17 +53,15 @@ export class ReadCache<Key extends string | number, Value extends object> {
     this.#underWay.clear();
   }
 
-  async #fetch(key: Key): Promise<Value | null> {
+  async #fetch(key: Key, reading: Reading<Value>): Promise<Value | null> {
     this.counters.reads++;
-    // After this turn, so that the promise is the one under way when it settles.
-    await null;
-    const work = this.#underWay.get(key);
     try {
       const value = await this.#read(key);
-      if (value !== null && this.#underWay.get(key) === work) this.#values.set(key, value);
+      // Dropped meanwhile: it may be as it was before the change.
+      if (value !== null && this.#underWay.get(key) === reading) this.#values.set(key, value);
       return value;
     } finally {
-      if (this.#underWay.get(key) === work) this.#underWay.delete(key);
+      if (this.#underWay.get(key) === reading) this.#underWay.delete(key);
     }
   }
 }
