@@ -36,9 +36,11 @@ export interface Ground {
   /** Sold long ago. */
   readonly pastHallId: number;
   readonly eventId: number;
+  /** Who reads, and has some reservations; who has very many. */
   readonly userId: number;
-  /** A user with very many reservations. */
   readonly regularId: number;
+  /** Who holds and pays; batches are of this one and those after. */
+  readonly buyerId: number;
 }
 
 /** Runs one question on a database whose statements are watched; `name` is what it is called in a report. */
@@ -78,10 +80,9 @@ export async function askEverything(ask: Ask, database: Database, ground: Ground
 
 /** What the batcher and the jobs ask when they are full: 200 holds at once, all of them over at once. */
 export async function askBatches(ask: Ask, database: Database, ground: Ground): Promise<void> {
-  const { openId, userId } = ground;
   const holds = await hallHolds({ ask, database, ground }, halfBatch, 1);
-  for (let i = 0; i < halfBatch; i++) holds.push(holdOf(openId, userId, { partySize: 1 }));
-  const lapsed = holds.map((hold) => ({ ...hold, holdMs: 0 }));
+  for (let i = 0; i < halfBatch; i++) holds.push(holdOf(ground.openId, 0, { partySize: 1 }));
+  const lapsed = holds.map((hold, i) => ({ ...hold, userId: ground.buyerId + i, holdMs: 0 }));
   await ask('hold 100 seats and 100 places', (on) => persist(on, lapsed));
   const releases = await ask('expire them', (on) => expireDue(on, expireMax));
   if (releases.length < holds.length) throw new Error(`${releases.length} holds of ${holds.length} have expired`);
@@ -137,14 +138,14 @@ function holdOf(performanceId: number, userId: number, what: Partial<Hold>): Hol
 
 /** Holds of free seats, `seatsEach` a hold. */
 async function hallHolds({ database, ground }: Round, count: number, seatsEach: number): Promise<Hold[]> {
-  const { hallId, userId } = ground;
+  const { hallId, buyerId } = ground;
   const sql = 'SELECT seat, version FROM seats WHERE performance_id = ? AND status = 0 ORDER BY seat LIMIT ?';
   const rows = await database.rows(sql, [hallId, count * seatsEach]);
   if (rows.length < count * seatsEach) throw new Error(`performance ${hallId} has too few free seats`);
   return Array.from({ length: count }, (_, i) => {
     const mine = rows.slice(i * seatsEach, (i + 1) * seatsEach);
     const versions = mine.map((row) => (row['version'] as number) + 1);
-    return holdOf(hallId, userId, { seats: mine.map((row) => row['seat'] as number), versions });
+    return holdOf(hallId, buyerId, { seats: mine.map((row) => row['seat'] as number), versions });
   });
 }
 
@@ -158,7 +159,7 @@ async function askHolds(round: Round): Promise<void> {
   const [one, taken] = await hallHolds(round, 2, 1);
   await ask('hold a seat', (on) => persist(on, [one!]));
   await ask('hold it again, a repeat', (on) => persist(on, [one!]));
-  const party = holdOf(ground.openId, ground.userId, { partySize: 3 });
+  const party = holdOf(ground.openId, ground.buyerId, { partySize: 3 });
   await ask('hold three places', (on) => persist(on, [party]));
   const lapsed = { ...taken!, holdMs: 0 };
   await persist(database, [lapsed]);
@@ -167,7 +168,7 @@ async function askHolds(round: Round): Promise<void> {
   await ask('hold a seat of a lapsed hold', (on) => persist(on, [over]));
   const batch = await hallHolds(round, 10, 2);
   await ask('hold 20 seats and 3 places, a batch', (on) =>
-    persist(on, [...batch, holdOf(ground.openId, ground.userId, { partySize: 3 })]),
+    persist(on, [...batch, holdOf(ground.openId, ground.buyerId, { partySize: 3 })]),
   );
   const given = [one!, party, over];
   for (const { reservationId } of given) await ask('cancel a hold', (on) => cancelHeld(on, reservationId));
@@ -177,7 +178,7 @@ async function askHolds(round: Round): Promise<void> {
 async function askReleases(round: Round): Promise<void> {
   const { ask, database, ground } = round;
   const holds = await hallHolds(round, 3, 2);
-  holds.push(holdOf(ground.openId, ground.userId, { partySize: 2 }));
+  holds.push(holdOf(ground.openId, ground.buyerId, { partySize: 2 }));
   await persist(
     database,
     holds.map((hold) => ({ ...hold, holdMs: 0 })),
@@ -188,37 +189,37 @@ async function askReleases(round: Round): Promise<void> {
 
 async function askLists({ ask, ground }: Round): Promise<void> {
   const { userId, regularId } = ground;
-  const first: ListOptions = { userId, status: null, before: null, limit: pageLimit };
-  const [newest] = await ask('list the reservations of a user', (on) => listReservations(on, first));
+  const ofUser: ListOptions = { userId, status: null, before: null, limit: pageLimit };
+  const [newest] = await ask('list the reservations of a user', (on) => listReservations(on, ofUser));
   await ask('read a reservation', (on) => readReservation(on, newest!.reservationId));
-  await ask('list the confirmed ones of a user', (on) => listReservations(on, { ...first, status: 'CONFIRMED' }));
-  const page = await ask('list the reservations of a regular', (on) =>
-    listReservations(on, { ...first, userId: regularId }),
-  );
+  const ofRegular = { ...ofUser, userId: regularId };
+  const page = await ask('list the reservations of a regular', (on) => listReservations(on, ofRegular));
   const before = page.at(-1)!.reservationId;
-  await ask('list their next page', (on) => listReservations(on, { ...first, userId: regularId, before }));
-  await ask('list the held ones of a regular', (on) =>
-    listReservations(on, { ...first, userId: regularId, status: 'HELD', before }),
-  );
+  await ask('list their next page', (on) => listReservations(on, { ...ofRegular, before }));
+  for (const status of ['HELD', 'CONFIRMED', 'EXPIRED'] as const) {
+    const name = status.toLowerCase();
+    await ask(`list their ${name} ones`, (on) => listReservations(on, { ...ofRegular, status }));
+    await ask(`list their older ${name} ones`, (on) => listReservations(on, { ...ofRegular, status, before }));
+  }
   const entries = await ask('list the entries of a regular', (on) => listEntries(on, regularId, null, pageLimit));
   await ask('list their older entries', (on) => listEntries(on, regularId, entries.at(-1)!.id, pageLimit));
 }
 
 async function askMoney(round: Round): Promise<void> {
   const { ask, database, ground } = round;
-  const { userId, openId } = ground;
+  const { buyerId, openId } = ground;
   const requestId = newReservationId();
-  await ask('charge a balance', (on) => charge(on, userId, moneyAmount, requestId));
-  await ask('charge it again, a repeat', (on) => charge(on, userId, moneyAmount, requestId));
-  await ask('read a balance', (on) => readBalance(on, userId));
+  await ask('charge a balance', (on) => charge(on, buyerId, moneyAmount, requestId));
+  await ask('charge it again, a repeat', (on) => charge(on, buyerId, moneyAmount, requestId));
+  await ask('read a balance', (on) => readBalance(on, buyerId));
   const [seated] = await hallHolds(round, 1, 2);
-  const party = holdOf(openId, userId, { partySize: 2 });
+  const party = holdOf(openId, buyerId, { partySize: 2 });
   await persist(database, [seated!, party]);
   for (const { reservationId, seats } of [seated!, party]) {
     const what = seats.length > 0 ? 'two seats' : 'two places';
-    const result = await ask(`pay ${what}`, (on) => pay(on, reservationId, userId));
+    const result = await ask(`pay ${what}`, (on) => pay(on, reservationId, buyerId));
     if (result.kind !== 'paid') throw new Error(`${what} could not be paid: ${result.kind}`);
-    await ask('pay again, a repeat', (on) => pay(on, reservationId, userId));
+    await ask('pay again, a repeat', (on) => pay(on, reservationId, buyerId));
     await ask('cancel what may be held', (on) => cancelHeld(on, reservationId));
     await ask(`refund ${what}`, (on) => refund(on, reservationId));
     await ask('read what was refunded', (on) => readRefunded(on, reservationId));
@@ -233,7 +234,7 @@ async function askRefusals(round: Round): Promise<void> {
   const hold = { ...seated!, userId: strangerId };
   await persist(database, [hold]);
   await ask('pay with an empty balance', (on) => pay(on, hold.reservationId, strangerId));
-  await ask('pay the hold of another', (on) => pay(on, hold.reservationId, ground.userId));
+  await ask('pay the hold of another', (on) => pay(on, hold.reservationId, ground.buyerId));
   await ask('charge a first time', (on) => charge(on, strangerId, 1, newReservationId()));
   await cancelHeld(database, hold.reservationId);
 }

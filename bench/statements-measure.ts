@@ -3,7 +3,7 @@ import type { Database, Statements } from '../src/persist/database.ts';
 import { percentile } from './load/statistics.ts';
 import { type Ask, askBatches, askEverything, type Ground } from './statements-asked.ts';
 import { isSeated, performancesPerEvent, type Shape } from './statements-model.ts';
-import { explain, faultsOf, type PlanLine, shapeOfSql, type Watcher, watched } from './statements-recorder.ts';
+import { explain, faultsOf, type PlanLine, rowsOf, shapeOfSql, type Watcher, watched } from './statements-recorder.ts';
 
 /** Rounds take turns on as many grounds: what is warm is not one page alone. */
 const groundCount = 5;
@@ -58,6 +58,7 @@ export async function findGrounds(statements: Statements, shape: Shape): Promise
       eventId: 1 + Math.floor(share * events),
       userId,
       regularId: 1 + Math.floor(share * regulars),
+      buyerId: userId + 1,
     });
   }
   if (found.some(({ hallId, openId, pastHallId }) => !isSeated(hallId) || isSeated(openId) || !isSeated(pastHallId))) {
@@ -135,7 +136,7 @@ class Samples {
       statement: async (asked) => {
         const plan = await explain(asked);
         const sample = this.#sampleOf(question, asked.sql);
-        if (rowsOf(plan) >= rowsOf(sample.plan)) sample.plan = plan;
+        if (plan !== null && rowsOf(plan) >= rowsOf(sample.plan ?? [])) sample.plan = plan;
         for (const fault of faultsOf(asked.sql, plan ?? [])) this.faults.add(`${question}: ${fault}: ${sample.sql}`);
         return asked.run();
       },
@@ -173,10 +174,6 @@ class Samples {
   }
 }
 
-function rowsOf(plan: readonly PlanLine[] | null): number {
-  return plan === null ? -1 : plan.reduce((sum, { rows }) => sum + rows, 0);
-}
-
 function measuredOf({ question, sql, timesMs, plan }: Sample): Measured {
   const tables = plan?.filter(({ table }) => table !== null && !table.startsWith('<')) ?? [];
   const isConstant = plan !== null && tables.length === 0;
@@ -184,11 +181,20 @@ function measuredOf({ question, sql, timesMs, plan }: Sample): Measured {
     question,
     sql,
     // MySQL has looked for the row by a unique index before it answered EXPLAIN, and there is none.
-    indexes: plan === null ? null : isConstant ? 'unique, none found' : tables.map(({ key }) => key).join(' + '),
-    examined: plan === null ? null : isConstant ? '0' : tables.map(({ rows }) => rows).join(' + '),
-    rows: rowsOf(plan),
+    indexes: plan === null ? null : isConstant ? 'unique, none found' : listed(tables.map(({ key }) => key ?? 'none')),
+    examined: plan === null ? null : isConstant ? '0' : listed(tables.map(({ rows }) => `${rows}`)),
+    rows: plan === null ? -1 : rowsOf(plan),
     ...timesOf(timesMs),
   };
+}
+
+/** `a + b`, and `2 a` for the same twice. */
+function listed(names: readonly string[]): string {
+  const groups = [...Map.groupBy(names, (name) => name).values()];
+  // Numbers are told one by one: `2 1` would read as twenty-one.
+  const isNumeric = /^\d/.test(names[0] ?? '');
+  if (isNumeric || groups.length > 1) return names.join(' + ');
+  return names.length > 1 ? `${names.length} ${names[0]}` : (names[0] ?? '');
 }
 
 function timesOf(samplesMs: readonly number[]): Times {

@@ -65,7 +65,7 @@ export interface PlanLine {
 
 /** How the statement would find its rows, here and now; null for those that find none (INSERT). */
 export async function explain({ sql, parameters, on }: Asked): Promise<PlanLine[] | null> {
-  if (!/^\s*(SELECT|UPDATE|DELETE)\s/i.test(sql)) return null;
+  if (!/^[\s(]*(SELECT|UPDATE|DELETE)\s/i.test(sql)) return null;
   const rows = await on.rows(`EXPLAIN ${sql}`, parameters);
   return rows.map((row) => ({
     table: row['table'],
@@ -74,6 +74,11 @@ export async function explain({ sql, parameters, on }: Asked): Promise<PlanLine[
     rows: Number(row['rows'] ?? 0),
     extra: row['Extra'] ?? '',
   }));
+}
+
+/** Rows that the plan expects to look at; those it has made itself, in brackets, are not looked up. */
+export function rowsOf(plan: readonly PlanLine[]): number {
+  return plan.reduce((sum, { table, rows }) => sum + (table?.startsWith('<') ? 0 : rows), 0);
 }
 
 /** Tables whose every row is the answer: a row a migration. */

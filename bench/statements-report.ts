@@ -29,7 +29,8 @@ export function faultsOfResult({ statements, faults }: Pick<Measurement, 'statem
 /** The statement in one line: the columns of a SELECT and the values of an INSERT are left out. */
 function shortened(sql: string): string {
   const short = sql
-    .replace(/^SELECT (?!COUNT).*? FROM /, 'SELECT .. FROM ')
+    .replace(/ FORCE INDEX \(\w+\)/g, '')
+    .replace(/^(\(?)SELECT (?!COUNT).*? FROM /, '$1SELECT .. FROM ')
     .replace(/^(INSERT INTO \w+).*?( ON DUPLICATE KEY)?( UPDATE .*)?$/, '$1$2')
     .replace(/^(UPDATE .*?) SET .*? WHERE /, '$1 SET .. WHERE ')
     .replace(/STRAIGHT_JOIN seats s ON .*? WHERE/, 'JOIN seats WHERE')

@@ -117,9 +117,7 @@ export class Exchange {
       response.writeHeader('content-type', answer.text.type);
       this.#end(answer.text.body, closeConnection);
     } else if (answer.value === undefined && answer.json === undefined) {
-      // These have no length at all; an undefined one is 2^63 to uWebSockets.js, and the client waits for it.
-      if (answer.status === 204 || answer.status === 304) response.endWithoutBody();
-      else response.endWithoutBody(0, closeConnection);
+      this.#endWithoutBody(answer.status === 204 || answer.status === 304 ? null : 0, closeConnection);
     } else if (this.#wantsMsgpack) {
       response.writeHeader('content-type', msgpack);
       this.#end(packr.pack(bodyValueOf(answer)), closeConnection);
@@ -130,7 +128,19 @@ export class Exchange {
   }
 
   #end(body: string | Buffer, closeConnection: boolean): void {
-    if (this.#isHead) this.#response.endWithoutBody(Buffer.byteLength(body), closeConnection);
+    if (this.#isHead) this.#endWithoutBody(Buffer.byteLength(body), closeConnection);
     else this.#response.end(body, closeConnection);
+  }
+  /**
+   * A length given to uWebSockets.js' own endWithoutBody is waited for, and `undefined` is a length of 2^63 to it: the next
+   * request on the connection would end it.
+   */
+  #endWithoutBody(length: number | null, closeConnection: boolean): void {
+    if (closeConnection) {
+      this.#response.endWithoutBody(length ?? 0, true);
+      return;
+    }
+    if (length !== null) this.#response.writeHeader('content-length', String(length));
+    this.#response.endWithoutBody();
   }
 }

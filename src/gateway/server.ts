@@ -211,10 +211,11 @@ export class Server {
   }
 }
 
-/** Of the client: what a balancer says by the PROXY protocol where it speaks it, else the other end of the connection. */
+/**
+ * The other end of the connection: a balancer's, where there is one. What a PROXY header says is anybody's word.
+ */
 function addressOf(response: HttpResponse): string {
-  const proxied = Buffer.from(response.getProxiedRemoteAddressAsText()).toString();
-  return proxied === '' ? Buffer.from(response.getRemoteAddressAsText()).toString() : proxied;
+  return Buffer.from(response.getRemoteAddressAsText()).toString();
 }
 
 const numberPattern = /^[1-9]\d{0,15}$/;

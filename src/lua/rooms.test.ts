@@ -328,6 +328,11 @@ describe('rooms on real Redis', () => {
   });
 
   describe('what a room costs Redis', () => {
+    // A round is one of every room there is: those of other tests would be counted too.
+    beforeEach(async () => {
+      await under.connection.client.del(roomsKey);
+    });
+
     /** How often each command ran, those of scripts included. */
     async function calls(): Promise<Map<string, number>> {
       const text = await under.connection.client.info('commandstats');

@@ -69,7 +69,8 @@ export async function listReservations(statements: Statements, options: ListOpti
   const { userId, status, before, limit } = options;
   const older = before === null ? '' : ' AND id < ?';
   const pieces = (status === null ? everyPiece : piecesOf[status]).map(
-    (piece) => `SELECT ${columns} FROM reservations WHERE user_id = ? AND ${piece}${older} ORDER BY id DESC LIMIT ?`,
+    (piece) => `SELECT ${columns} FROM reservations FORCE INDEX (reservations_user)
+      WHERE user_id = ? AND ${piece}${older} ORDER BY id DESC LIMIT ?`,
   );
   const parameters: Parameter[] = before === null ? [userId, limit] : [userId, uuidToBytes(before), limit];
   const rows =
