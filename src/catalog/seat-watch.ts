@@ -224,7 +224,7 @@ export class SeatWatch {
       this.#announceLater(watched);
       this.#options.announce(watched.performanceId, announcedForMs).then(
         (revision) => {
-          // A message may still be on its way: two looks apart mean that one was missed.
+          // One was missed, or is still on its way: then this is one read for nothing.
           if (revision !== watched.revision) void this.#read(watched);
         },
         () => void this.#read(watched),

@@ -63,7 +63,7 @@ export function queueRoutes(options: QueueRoutesOptions): Route[] {
     return { status: 200, value: stateView(state), headers: [['cache-control', 'no-store']] };
   }
 
-  /** What a place is to its owner; `created` is the status of a ticket that is new. */
+  /** What a place is to its owner: 201 where the ticket is new. */
   function answerOf(outcome: PlaceOutcome, performanceId: number, userId: number): Answer {
     const headers = [['cache-control', 'no-store']] as const;
     switch (outcome.status) {

@@ -1,6 +1,6 @@
 /**
- * `/v1/ws`: the sockets of this process, their limits, and the messages both ways. With server.ts and reply.ts the only
- * place that touches uWebSockets.js.
+ * `/v1/ws`: the sockets of this process, their limits, and the messages both ways. With server.ts, reply.ts and
+ * socket-client.ts the only place that touches uWebSockets.js.
  *
  * Limits: 16 KiB a message, 50 messages a second, 20 sockets a user, 16 rooms and 16 seat maps watched a socket, 64 KiB
  * not read yet. A frame that is no message gets `error`, the third one ends the socket with 1007. A reader too slow ends

@@ -4,7 +4,7 @@ import type { RedisConnection } from './connection.ts';
 import { attemptsKey } from './keys.ts';
 import { type AttemptLimit, type AttemptStep, attemptsCall } from './scripts.ts';
 
-/** Five wrong passwords are a bad memory; after that a second, two, four, up to a minute: an owner is never shut out long. */
+/** Five wrong passwords are a bad memory; the sixth costs a second, then two, four, up to a minute: no owner is shut out long. */
 const perAccount: AttemptLimit = { freeMax: 5, waitMsMax: 60_000, forgetMs: 15 * 60_000 };
 /** An office or a mobile network shares an address; a list of stolen passwords tries thousands. */
 const perAddress: AttemptLimit = { freeMax: 50, waitMsMax: 15 * 60_000, forgetMs: 60 * 60_000 };
