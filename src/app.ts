@@ -28,6 +28,8 @@ import { appendEvents } from './lua/events.ts';
 import { IdempotencyStore } from './lua/idempotency.ts';
 import { catalogChannel, performanceKeys, reservationsChannel, revocationsChannel } from './lua/keys.ts';
 import { Lease } from './lua/lease.ts';
+import { RedisLoadStore } from './lua/load.ts';
+import { LoadLock } from './lua/load-lock.ts';
 import { parseNotices, publishNotices, type ReservationNotice } from './lua/notices.ts';
 import { absenceMs, parseRoomNews, RedisRoomStore } from './lua/rooms.ts';
 import { parseSeatNews, readTakenSeats, watchSeats } from './lua/seats.ts';
@@ -38,7 +40,9 @@ import { Metrics } from './metrics.ts';
 import { Database } from './persist/database.ts';
 import { MysqlLedger } from './persist/ledger.ts';
 import { isMigrated, migrate } from './persist/migrate.ts';
+import { MysqlMoney } from './persist/money.ts';
 import { deleteOutbox, readOutbox } from './persist/outbox.ts';
+import { readSnapshot } from './persist/performances.ts';
 import { MysqlRoomLedger } from './persist/room-ledger.ts';
 import { deleteEnded, insertRevoked, readRevoked } from './persist/users.ts';
 import { expireJob, type JobCounters, recoverJob } from './scheduler/jobs.ts';
@@ -102,7 +106,13 @@ export async function startApp(config: AppConfig, log: Log, isPortShared = false
   const settled = (performanceId: number): Promise<void> => flush.commits.settled(performanceId);
   const settlement = new Settlement({ connection, subscriber, clock, settled, log });
   await settlement.start();
-  const warmer = new Warmer(connection, database, (performanceId) => settlement.settleEverywhere(performanceId));
+  const loadLock = new LoadLock(connection);
+  const warmer = new Warmer({
+    store: new RedisLoadStore(connection),
+    readSnapshot: (performanceId) => readSnapshot(database, performanceId),
+    settle: (performanceId) => settlement.settleEverywhere(performanceId),
+    lock: (performanceId) => loadLock.take(performanceId),
+  });
   const catalog = new Catalog(connection, database, warmer, (change) =>
     publish(connection, catalogChannel, String(change)),
   );
@@ -170,7 +180,7 @@ export async function startApp(config: AppConfig, log: Log, isPortShared = false
   const payments = new Payments({
     clock,
     deadlineMs: config.requestDeadlineMs,
-    database: moneyDatabase,
+    ledger: new MysqlMoney(moneyDatabase),
     store,
     log,
     onConfirmed: (userId, reservationId) => notify([{ userId, reservationId, kind: 'confirmed' }]),

@@ -5,20 +5,16 @@
  */
 import type { Payment } from '../domain/account.ts';
 import type { Release } from '../domain/reservation.ts';
-import type { HoldStore } from '../domain/stores.ts';
+import type { HoldStore, MoneyLedger } from '../domain/stores.ts';
 import type { Clock } from '../lib/clock.ts';
 import { messageOf, StoreUnavailable } from '../lib/errors.ts';
 import { Serial } from '../lib/serial.ts';
-import { charge } from '../persist/balances.ts';
-import type { Database } from '../persist/database.ts';
-import { type PayResult, pay, readRefunded, refund } from '../persist/payments.ts';
-import { cancelHeld } from '../persist/releases.ts';
 
 export interface PaymentsOptions {
   readonly clock: Clock;
   /** Whoever waits longer for the rows of an account is told 503; what is under way then goes on, and a repeat finds it. */
   readonly deadlineMs: number;
-  readonly database: Database;
+  readonly ledger: MoneyLedger;
   readonly store: HoldStore;
   readonly log: { warn(message: string, fields?: Record<string, unknown>): void };
   /** Tells the user's sockets. */
@@ -58,7 +54,7 @@ export class Payments {
    * be too much.
    */
   charge(userId: number, amount: number, requestId: string): Promise<number | null> {
-    return this.#run(userId, () => charge(this.#options.database, userId, amount, requestId));
+    return this.#run(userId, () => this.#options.ledger.charge(userId, amount, requestId));
   }
 
   /** Cancels what is held or confirmed; the amount given back, null when it is neither (any more). */
@@ -81,13 +77,13 @@ export class Payments {
   }
 
   async #cancel(reservationId: string): Promise<number | null> {
-    const { database } = this.#options;
-    const release = await cancelHeld(database, reservationId);
+    const { ledger } = this.#options;
+    const release = await ledger.cancelHeld(reservationId);
     if (release !== null) {
       await this.#release(release);
       return 0;
     }
-    const refunded = await refund(database, reservationId);
+    const refunded = await ledger.refund(reservationId);
     if (refunded === null) return null;
     await this.#release(refunded.release);
     return refunded.amount;
@@ -95,11 +91,11 @@ export class Payments {
 
   /** What a cancellation gave back, for its repeats. */
   refunded(reservationId: string): Promise<number> {
-    return readRefunded(this.#options.database, reservationId);
+    return this.#options.ledger.readRefunded(reservationId);
   }
 
   async #pay(reservationId: string, userId: number): Promise<PayOutcome> {
-    const result: PayResult = await pay(this.#options.database, reservationId, userId);
+    const result = await this.#options.ledger.pay(reservationId, userId);
     if (result.kind === 'paid_before') return { kind: 'paid', payment: result.payment };
     if (result.kind !== 'paid') return result;
     try {

@@ -1,4 +1,5 @@
 /** Users, money and what other services are told. Money is in the minor unit, times are Unix milliseconds. */
+import type { Release, Sale } from './reservation.ts';
 
 export type Role = 'user' | 'admin';
 
@@ -40,6 +41,21 @@ export interface Payment {
   readonly amount: number;
   /** Of the payer, after the payment. */
   readonly balance: number;
+}
+
+/** What became of a payment in MySQL. */
+export type PayResult =
+  | { readonly kind: 'paid'; readonly payment: Payment; readonly sale: Sale }
+  /** Paid by an earlier request: its answer again. */
+  | { readonly kind: 'paid_before'; readonly payment: Payment }
+  | { readonly kind: 'insufficient_balance' }
+  /** Not held by this user, or not any more: read the reservation to see why. */
+  | { readonly kind: 'not_held' };
+
+/** A sale undone: what Redis must be told, and the money given back. */
+export interface Refund {
+  readonly release: Release;
+  readonly amount: number;
 }
 
 /** What the outbox tells; in one reservation's order. */

@@ -2,7 +2,9 @@
  * What the batcher and the scheduler need of the two stores. Redis (src/lua) and MySQL (src/persist) implement it; the
  * seeded simulation implements it again with faults. Every method may be called twice with the same ids.
  */
+import type { PayResult, Refund } from './account.ts';
 import type { Hold, HoldOutcome, HoldRequest, Release, Sale } from './reservation.ts';
+import type { Snapshot } from './snapshot.ts';
 import type { AdmissionRound, Draw, Place, PlaceRequest, Room, RoomState } from './waiting-room.ts';
 
 /** The requests of one performance in one flush, in order of arrival. */
@@ -39,6 +41,24 @@ export interface HoldStore {
   journal(ageMs: number, countMax: number): Promise<Hold[]>;
 }
 
+/** What a load must know before MySQL is read. */
+export interface LoadStart {
+  readonly performanceId: number;
+  /** Another value at the end means that MySQL has changed meanwhile. */
+  readonly voidBefore: string;
+}
+
+export type LoadResult = 'warmed' | 'already' | 'void';
+
+/** Where the arbiter takes performances in. All reject with StoreUnavailable. */
+export interface LoadStore {
+  isWarm(performanceId: number): Promise<boolean>;
+  /** Call before the snapshot is read. */
+  startLoad(performanceId: number): Promise<LoadStart>;
+  /** Makes the snapshot what the arbiter decides by, with the journal replayed over it, unless it is warm already or void. */
+  finishLoad(start: LoadStart, snapshot: Snapshot): Promise<LoadResult>;
+}
+
 /**
  * What became of a hold in MySQL: stored (now or by an earlier try), refused because its versions are behind, or stored
  * by an earlier try and given up since (cancelled, expired).
@@ -53,6 +73,20 @@ export interface Ledger {
   persistHolds(holds: readonly Hold[]): Promise<PersistResult[]>;
   /** Expires reservations whose time is over by MySQL's clock, at most `countMax`. Rejects with StoreUnavailable. */
   expireDue(countMax: number): Promise<Release[]>;
+}
+
+/** Money in MySQL. Each call is one transaction, whole or not at all. All reject with StoreUnavailable: outcome unknown. */
+export interface MoneyLedger {
+  /** Sells a held reservation to its owner. */
+  pay(reservationId: string, userId: number): Promise<PayResult>;
+  /** The balance after it, the first one again for a repeat with the same request id; null: it would be too much. */
+  charge(userId: number, amount: number, requestId: string): Promise<number | null>;
+  /** Cancels a reservation that is held and not over; null when it is not (any more). */
+  cancelHeld(reservationId: string): Promise<Release | null>;
+  /** Cancels a confirmed reservation and gives its money back; null when it is not confirmed. */
+  refund(reservationId: string): Promise<Refund | null>;
+  /** What a cancelled reservation gave back: 0 where it was a hold. */
+  readRefunded(reservationId: string): Promise<number>;
 }
 
 /** The requests of one waiting room in one flush, in order of arrival. */

@@ -3,22 +3,14 @@ import { randomUUID } from 'node:crypto';
 import { placesOf } from '../domain/performance.ts';
 import { SeatStatus } from '../domain/reservation.ts';
 import type { Snapshot } from '../domain/snapshot.ts';
+import type { LoadResult, LoadStart, LoadStore } from '../domain/stores.ts';
 import type { Room } from '../domain/waiting-room.ts';
 import { StoreUnavailable } from '../lib/errors.ts';
 import type { RedisConnection } from './connection.ts';
 import { scriptPackr } from './journal.ts';
 import { loadKeys, performanceKeys, roomsKey, warmPerformancesKey } from './keys.ts';
 import { roomFields } from './rooms.ts';
-import { warmCall } from './scripts.ts';
-
-/** What a load must know before MySQL is read. */
-export interface LoadStart {
-  readonly performanceId: number;
-  /** What the `void` key held: another value at the end means that MySQL changed meanwhile. */
-  readonly voidBefore: string;
-}
-
-export type LoadResult = 'warmed' | 'already' | 'void';
+import { timeCall, warmCall } from './scripts.ts';
 
 const fieldsPerCommandMax = 500;
 /** A load that dies halfway leaves nothing for longer. */
@@ -118,8 +110,8 @@ export async function finishLoad(
   const loadId = randomUUID();
   const loaded = loadKeys(start.performanceId, loadId);
   try {
-    const [seconds, microseconds] = await connection.client.time();
-    const nowMs = Number(seconds) * 1000 + Math.floor(Number(microseconds) / 1000);
+    // By the clock of the node that will decide the holds.
+    const nowMs = Number(await connection.runOne(timeCall(keys)));
     const hashes = hashesOf(snapshot, nowMs);
     await connection.client.sadd(warmPerformancesKey, start.performanceId);
     const writes: [string, string[], 'hset' | 'zadd'][] = [
@@ -170,5 +162,26 @@ export async function finishLoad(
     return reply === 0 ? 'warmed' : reply === 1 ? 'already' : 'void';
   } catch (thrown) {
     throw thrown instanceof StoreUnavailable ? thrown : new StoreUnavailable('redis', thrown);
+  }
+}
+
+/** Loads into real Redis. */
+export class RedisLoadStore implements LoadStore {
+  readonly #connection: RedisConnection;
+
+  constructor(connection: RedisConnection) {
+    this.#connection = connection;
+  }
+
+  isWarm(performanceId: number): Promise<boolean> {
+    return isWarm(this.#connection, performanceId);
+  }
+
+  startLoad(performanceId: number): Promise<LoadStart> {
+    return startLoad(this.#connection, performanceId);
+  }
+
+  finishLoad(start: LoadStart, snapshot: Snapshot): Promise<LoadResult> {
+    return finishLoad(this.#connection, start, snapshot);
   }
 }

@@ -35,6 +35,8 @@ export const releaseScript = loadScript('release', 9);
 export const confirmScript = loadScript('confirm', 8);
 export const coolScript = loadScript('cool', 5);
 export const forgetScript = loadScript('forget', 3);
+export const journalScript = loadScript('journal', 1);
+export const timeScript = loadScript('time', 1);
 export const warmScript = loadScript('warm', 12);
 export const queueServeScript = loadScript('queue-serve', 9);
 export const queueAdmitScript = loadScript('queue-admit', 8);
@@ -88,6 +90,16 @@ export function coolCall(keys: PerformanceKeys, reservationIds: readonly string[
 /** forget.lua. */
 export function forgetCall(keys: PerformanceKeys, entryIds: readonly string[]): ScriptCall {
   return { script: forgetScript, keys: [keys.meta, keys.journal, keys.void], args: entryIds };
+}
+
+/** journal.lua. */
+export function journalCall(keys: PerformanceKeys, ageMs: number, countMax: number): ScriptCall {
+  return { script: journalScript, keys: [keys.journal], args: [String(ageMs), String(countMax)] };
+}
+
+/** time.lua. */
+export function timeCall(keys: PerformanceKeys): ScriptCall {
+  return { script: timeScript, keys: [keys.meta], args: [] };
 }
 
 /** warm.lua: `loaded` are the keys the load has written, `isLoaded` where there was anything to write,

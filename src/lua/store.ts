@@ -6,7 +6,7 @@ import type { RedisConnection } from './connection.ts';
 import { decisionsOf, packRequests, type RemainingListener } from './decisions.ts';
 import { parseJournalEntry, scriptPackr } from './journal.ts';
 import { type PerformanceKeys, performanceKeys, warmPerformancesKey } from './keys.ts';
-import { confirmCall, coolCall, forgetCall, holdCall, releaseCall, type ScriptCall } from './scripts.ts';
+import { confirmCall, coolCall, forgetCall, holdCall, journalCall, releaseCall, type ScriptCall } from './scripts.ts';
 
 export interface StoreLog {
   error(message: string, fields?: Record<string, unknown>): void;
@@ -122,22 +122,22 @@ export class RedisHoldStore implements HoldStore {
   }
 
   async journal(ageMs: number, countMax: number): Promise<Hold[]> {
-    const { client } = this.#connection;
+    const performanceIds = this.#nextJournals(await this.#warmPerformances());
+    const calls = performanceIds.map((id) => journalCall(this.#keysOf(id), ageMs, countMax));
+    const replies = await this.#connection.run(calls);
     const holds: Hold[] = [];
+    for (let i = 0; i < replies.length; i++) {
+      const reply = replies[i];
+      if (reply instanceof Error) throw reply;
+      const [nowMs, entries] = reply as [number, [Buffer, Buffer[]][]];
+      for (const entry of entries) holds.push(...this.#parse(performanceIds[i]!, entry, nowMs));
+    }
+    return holds;
+  }
+
+  async #warmPerformances(): Promise<number[]> {
     try {
-      const performanceIds = this.#nextJournals((await client.smembers(warmPerformancesKey)).map(Number));
-      const [seconds, microseconds] = await client.time();
-      // The age is measured by the clock that made the entry ids.
-      const nowMs = Number(seconds) * 1000 + Math.floor(Number(microseconds) / 1000);
-      const lists = await Promise.all(
-        performanceIds.map((id) =>
-          client.xrangeBuffer(this.#keysOf(id).journal, '-', nowMs - ageMs, 'COUNT', countMax),
-        ),
-      );
-      for (let i = 0; i < lists.length; i++) {
-        for (const entry of lists[i]!) holds.push(...this.#parse(performanceIds[i]!, entry, nowMs));
-      }
-      return holds;
+      return (await this.#connection.client.smembers(warmPerformancesKey)).map(Number);
     } catch (thrown) {
       throw new StoreUnavailable('redis', thrown);
     }

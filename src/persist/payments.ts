@@ -3,23 +3,15 @@
  * by MySQL's clock, its owner the payer, or it changes nothing. Expiry and cancellation compare the status as well, so
  * one of them wins, whole.
  */
-import type { Payment } from '../domain/account.ts';
+import type { Payment, PayResult, Refund } from '../domain/account.ts';
 import { newReservationId, uuidFromBytes, uuidToBytes } from '../domain/ids.ts';
-import { type Release, ReservationStatus, type Sale } from '../domain/reservation.ts';
+import { ReservationStatus } from '../domain/reservation.ts';
 import { changeBalance } from './balances.ts';
 import type { Database, Row, Statements, Transaction } from './database.ts';
 import { writeOutbox } from './outbox.ts';
 import { giveBackConfirmed } from './releases.ts';
 
 const PaymentStatus = { PAID: 1, REFUNDED: 2 } as const;
-
-export type PayResult =
-  | { readonly kind: 'paid'; readonly payment: Payment; readonly sale: Sale }
-  /** Paid by an earlier request: its answer again. */
-  | { readonly kind: 'paid_before'; readonly payment: Payment }
-  | { readonly kind: 'insufficient_balance' }
-  /** Not held by this user, or not any more: read the reservation to see why. */
-  | { readonly kind: 'not_held' };
 
 function paymentOf(row: Row): Payment {
   return {
@@ -99,11 +91,6 @@ async function occupy(transaction: Transaction, id: Buffer): Promise<number[]> {
     [id],
   );
   return seats.flatMap((row) => [row['seat'] as number, row['version'] as number]);
-}
-
-export interface Refund {
-  readonly release: Release;
-  readonly amount: number;
 }
 
 /** Cancels a confirmed reservation and gives its money and its seats back, in one transaction. Null: it is not confirmed. */
