@@ -23,10 +23,9 @@ import { systemClock } from './lib/clock.ts';
 import { messageOf } from './lib/errors.ts';
 import type { Log } from './logger.ts';
 import { Attempts } from './lua/attempts.ts';
-import { RedisConnection } from './lua/connection.ts';
 import { appendEvents } from './lua/events.ts';
 import { IdempotencyStore } from './lua/idempotency.ts';
-import { catalogChannel, performanceKeys, reservationsChannel, revocationsChannel } from './lua/keys.ts';
+import { catalogChannel, leaseKey, performanceKeys, reservationsChannel, revocationsChannel } from './lua/keys.ts';
 import { Lease } from './lua/lease.ts';
 import { RedisLoadStore } from './lua/load.ts';
 import { LoadLock } from './lua/load-lock.ts';
@@ -35,11 +34,10 @@ import { absenceMs, parseRoomNews, RedisRoomStore } from './lua/rooms.ts';
 import { parseSeatNews, readTakenSeats, watchSeats } from './lua/seats.ts';
 import { Settlement } from './lua/settlement.ts';
 import { RedisHoldStore } from './lua/store.ts';
-import { publish, Subscriber } from './lua/subscriber.ts';
+import { publish } from './lua/subscriber.ts';
 import { Metrics } from './metrics.ts';
-import { Database } from './persist/database.ts';
 import { MysqlLedger } from './persist/ledger.ts';
-import { isMigrated, migrate } from './persist/migrate.ts';
+import { isMigrated } from './persist/migrate.ts';
 import { MysqlMoney } from './persist/money.ts';
 import { deleteOutbox, readOutbox } from './persist/outbox.ts';
 import { readSnapshot } from './persist/performances.ts';
@@ -49,6 +47,7 @@ import { expireJob, type JobCounters, recoverJob } from './scheduler/jobs.ts';
 import { outboxJob } from './scheduler/outbox.ts';
 import { Scheduler } from './scheduler/scheduler.ts';
 import { type RoomCounters, waitingRoomJobs } from './scheduler/waiting-rooms.ts';
+import { Stores } from './stores.ts';
 import { Places } from './waiting-room/places.ts';
 import { Rooms } from './waiting-room/rooms.ts';
 import { QueueTokens } from './waiting-room/tokens.ts';
@@ -70,28 +69,16 @@ const leaseDurationMs = 2500;
 const leaseIntervalMs = 500;
 const upcomingWarmedMax = 1000;
 const endedTokensPrunedMax = 1000;
-/** For the gateway's reads, cancellations and loads; commits and jobs have their own. */
-const readConnectionsMax = 8;
-const commitConnectionsMax = 4;
-/** Payments wait for each other's rows: they must not stand in the way of commits. */
-const moneyConnectionsMax = 4;
 /** The stop as a whole stays under ten seconds. */
 const drainTimeoutMs = 3500;
 const closeTimeoutMs = 1000;
 
-/** Starts a gateway. Rejects with StoreUnavailable when a store does not answer, or when the port is taken. */
+/** Starts a gateway. Rejects with StoreUnavailable when a store does not answer for half a minute, or when the port is taken. */
 export async function startApp(config: AppConfig, log: Log, isPortShared = false): Promise<App> {
   const clock = systemClock;
-  const connection = new RedisConnection(config.redisUrls, log);
-  const applied = await migrate(config.mysqlUrl);
-  if (applied.length > 0) log.info('migrated', { applied });
-  const database = new Database(config.mysqlUrl, log, readConnectionsMax);
-  const commitDatabase = new Database(config.mysqlUrl, log, commitConnectionsMax);
-  const moneyDatabase = new Database(config.mysqlUrl, log, moneyConnectionsMax);
-  await connection.connect();
-
-  const subscriber = new Subscriber(connection, log);
-  await subscriber.start();
+  const stores = new Stores(config, log);
+  await stores.open();
+  const { redis: connection, subscriber, reads: database, commits: commitDatabase, money: moneyDatabase } = stores;
   const store = new RedisHoldStore(connection, log, (performanceId, remaining) =>
     flush.noteRemaining(performanceId, remaining),
   );
@@ -103,7 +90,7 @@ export async function startApp(config: AppConfig, log: Log, isPortShared = false
   const ledger = new MysqlLedger(commitDatabase, (releases) => {
     notify(releases.map(({ userId, reservationId }) => ({ userId, reservationId, kind: 'expired' })));
   });
-  const settled = (performanceId: number): Promise<void> => flush.commits.settled(performanceId);
+  const settled = (performanceId: number): Promise<void> => flush.settled(performanceId);
   const settlement = new Settlement({ connection, subscriber, clock, settled, log });
   await settlement.start();
   const loadLock = new LoadLock(connection);
@@ -228,7 +215,8 @@ export async function startApp(config: AppConfig, log: Log, isPortShared = false
     ...catalogRoutes(catalog),
   ];
   const readiness = async (): Promise<string[]> => {
-    const isRedis = await isUsable('redis', () => connection.client.ping(), log);
+    // A key, since the nodes of a cluster that lost a master still say PONG.
+    const isRedis = await isUsable('redis', () => connection.client.exists(leaseKey), log);
     const isMysql = await isUsable('mysql', () => isMigrated(database), log);
     return [...(isRedis ? [] : ['redis']), ...(isMysql ? [] : ['mysql'])];
   };
@@ -292,12 +280,8 @@ export async function startApp(config: AppConfig, log: Log, isPortShared = false
         log.warn('stopped with work left to the journal', { depth: flush.commits.queue.depth });
       await within(scheduler.stop(), closeTimeoutMs);
       server.close();
-      subscriber.stop();
       revocations.stop();
-      await within(
-        Promise.all([connection.close(), database.close(), commitDatabase.close(), moneyDatabase.close()]),
-        closeTimeoutMs,
-      );
+      await within(stores.close(), closeTimeoutMs);
       log.info('stopped');
     },
   };

@@ -4,7 +4,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, inject, it, onTestFin
 import { silentLog } from '../src/logger.ts';
 import { RedisConnection } from '../src/lua/connection.ts';
 import { performanceKeys } from '../src/lua/keys.ts';
-import { finishLoad, startLoad } from '../src/lua/load.ts';
+import { RedisLoadStore } from '../src/lua/load.ts';
 import { Database } from '../src/persist/database.ts';
 import { readSnapshot } from '../src/persist/performances.ts';
 import {
@@ -299,7 +299,7 @@ it('a load that Redis forgets halfway shows no sold seat as free', async () => {
   const database = new Database(inject('mysqlUrl'), silentLog);
   try {
     await connection.connect();
-    const loading = await startLoad(connection, performanceId);
+    const loading = await new RedisLoadStore(connection).startLoad(performanceId);
     const snapshot = await readSnapshot(database, performanceId);
     // The hashes are written; before they are put in place they are gone.
     const runOne = connection.runOne.bind(connection);
@@ -307,7 +307,7 @@ it('a load that Redis forgets halfway shows no sold seat as free', async () => {
       await redis.flushall();
       return runOne(scriptCall);
     };
-    await finishLoad(connection, loading, snapshot!);
+    await new RedisLoadStore(connection).finishLoad(loading, snapshot!);
   } finally {
     await connection.close();
     await database.close();

@@ -27,6 +27,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   metrics: [],
   config: [],
   app: ['*'],
+  stores: ['lua', 'persist', 'lib'],
   instruments: ['*'],
   workers: ['app', 'logger'],
   main: ['*'],

@@ -51,6 +51,8 @@ export class HoldFlush {
   /** Places last known to remain, believed for one flush interval and only to refuse. */
   readonly #remaining = new Map<number, { places: number; untilMs: number }>();
   readonly #loads = new Set<Promise<void>>();
+  /** Pipelines whose replies are on their way: what they grant is not known here yet. */
+  readonly #flushes = new Set<Promise<void>>();
   #isSweeping = false;
 
   constructor(options: HoldFlushOptions) {
@@ -62,7 +64,7 @@ export class HoldFlush {
       flushDelayMsMax,
       depthMax,
       flushesMax: pipelinesMax,
-      flush: (batch) => this.#flush(batch),
+      flush: (batch) => this.#track(this.#flush(batch)),
       overloaded,
       failed: () => redisUnavailable,
     });
@@ -98,6 +100,15 @@ export class HoldFlush {
     }
   }
 
+  /**
+   * Resolves when MySQL has settled every hold of a performance that was granted here, those included whose grant is on its
+   * way. A cold performance grants no new ones meanwhile.
+   */
+  async settled(performanceId: number): Promise<void> {
+    await Promise.allSettled(this.#flushes);
+    await this.commits.settled(performanceId);
+  }
+
   /** Resolves when every caller has its answer and MySQL has every hold. */
   async drained(): Promise<void> {
     await this.queue.drained();
@@ -110,6 +121,15 @@ export class HoldFlush {
     if (partySize === 0 || isRepeat) return false;
     const known = this.#remaining.get(performanceId);
     return known !== undefined && partySize > known.places && this.#options.clock.nowMs() < known.untilMs;
+  }
+
+  #track(flush: Promise<void>): Promise<void> {
+    this.#flushes.add(flush);
+    void flush.then(
+      () => this.#flushes.delete(flush),
+      () => this.#flushes.delete(flush),
+    );
+    return flush;
   }
 
   async #flush(batch: readonly PendingHold[]): Promise<void> {

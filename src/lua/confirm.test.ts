@@ -16,7 +16,7 @@ import { StoreUnavailable } from '../lib/errors.ts';
 import { silentLog } from '../logger.ts';
 import { RedisConnection } from './connection.ts';
 import { performanceKeys, roomsKey, warmPerformancesKey } from './keys.ts';
-import { finishLoad, startLoad } from './load.ts';
+import { RedisLoadStore } from './load.ts';
 import { RedisRoomStore } from './rooms.ts';
 import { parseSeatNews, readRemaining, readTakenSeats, type SeatNews, watchSeats } from './seats.ts';
 import { RedisHoldStore } from './store.ts';
@@ -50,7 +50,12 @@ function newPerformance(): number {
 
 async function warm(make: typeof seated = seated, fields: SnapshotFields = {}): Promise<number> {
   const id = newPerformance();
-  expect(await finishLoad(connection, await startLoad(connection, id), make(id, fields))).toBe('warmed');
+  expect(
+    await new RedisLoadStore(connection).finishLoad(
+      await new RedisLoadStore(connection).startLoad(id),
+      make(id, fields),
+    ),
+  ).toBe('warmed');
   return id;
 }
 
@@ -180,17 +185,19 @@ describe('telling Redis of a sale', () => {
   it('while the performance is cold makes a load under way void, and the next one is good', async () => {
     const id = newPerformance();
     const request = wish(id, [1]);
-    const finish = await startLoad(connection, id);
+    const finish = await new RedisLoadStore(connection).startLoad(id);
     await store.confirm([saleOf(request, [1, 2])]);
     // Read before the sale was committed.
     const { reservationId, userId } = request;
     const seat = { seat: 1, status: SeatStatus.HELD, version: 1, reservationId };
     const stale = seated(id, { changed: [seat], live: [{ reservationId, userId, partySize: 0, remainingMs: 60_000 }] });
-    expect(await finishLoad(connection, finish, stale)).toBe('void');
+    expect(await new RedisLoadStore(connection).finishLoad(finish, stale)).toBe('void');
     expect((await ask(wish(id, [1]))).map(kindOf)).toEqual(['cold']);
     const sold = { ...seat, status: SeatStatus.OCCUPIED, version: 2 };
     const fresh = seated(id, { changed: [sold], live: [{ reservationId, userId, partySize: 0, remainingMs: null }] });
-    expect(await finishLoad(connection, await startLoad(connection, id), fresh)).toBe('warmed');
+    expect(
+      await new RedisLoadStore(connection).finishLoad(await new RedisLoadStore(connection).startLoad(id), fresh),
+    ).toBe('warmed');
     expect((await ask(wish(id, [1]))).map(kindOf)).toEqual(['seat_taken']);
   });
 
@@ -264,7 +271,12 @@ describe('the pass of a sale', () => {
   async function roomWith(userId: number, next: number) {
     const id = newPerformance();
     const rooms = new RedisRoomStore(connection);
-    expect(await finishLoad(connection, await startLoad(connection, id), { ...seated(id), room })).toBe('warmed');
+    expect(
+      await new RedisLoadStore(connection).finishLoad(await new RedisLoadStore(connection).startLoad(id), {
+        ...seated(id),
+        room,
+      }),
+    ).toBe('warmed');
     const join = (user: number) => ({ kind: 'join', performanceId: id, userId: user, arrival: 0, number: 0 }) as const;
     await rooms.serve([{ performanceId: id, requests: [join(userId), join(next)] }]);
     await expect

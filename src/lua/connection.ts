@@ -1,6 +1,8 @@
 /** The connection to Redis or a Redis Cluster, and the one way to run scripts on it. */
+import { once } from 'node:events';
 import { Cluster, Redis, type RedisOptions } from 'ioredis';
 import { messageOf, StoreUnavailable } from '../lib/errors.ts';
+import { groupByNode, isRedirected } from './cluster.ts';
 import type { ScriptCall } from './scripts.ts';
 
 /** A reply of Redis, or the error that one command of a pipeline got. */
@@ -15,6 +17,9 @@ export interface RedisLog {
 const commandTimeoutMs = 1000;
 const connectTimeoutMs = 2000;
 const reconnectDelayMsMax = 500;
+/** A slot on its way from one node to another is found within a few; a node that died, within some more tries. */
+const redirectionsMax = 8;
+const slotsRefreshIntervalMs = 2000;
 
 const commonOptions = {
   lazyConnect: true,
@@ -31,27 +36,31 @@ const commonOptions = {
 } satisfies RedisOptions;
 
 /** Grows to half a second, with jitter, for as long as it takes. */
-function reconnectDelayMs(attempt: number): number {
+export function reconnectDelayMs(attempt: number): number {
   return Math.min(25 * 2 ** Math.min(attempt, 6), reconnectDelayMsMax) * (0.5 + Math.random() / 2);
 }
 
-function createClient(urls: readonly string[], autoResubscribe = true): Redis | Cluster {
-  const first = urls[0];
-  if (first === undefined) throw new RangeError('no Redis URL');
-  if (urls.length === 1)
-    return new Redis(first, { ...commonOptions, autoResubscribe, retryStrategy: reconnectDelayMs });
-  const { password, username, protocol } = new URL(first);
+/** How every node is spoken to: what the first URL says beside host and port. */
+function nodeOptions(urls: readonly string[]) {
+  const { password, username, protocol } = new URL(urls[0]!);
+  return {
+    ...commonOptions,
+    ...(password === '' ? {} : { password: decodeURIComponent(password) }),
+    ...(username === '' ? {} : { username: decodeURIComponent(username) }),
+    ...(protocol === 'rediss:' ? { tls: {} } : {}),
+  };
+}
+
+function createClient(urls: readonly string[]): Redis | Cluster {
+  if (urls.length === 0) throw new RangeError('no Redis URL');
+  if (urls.length === 1) return new Redis(urls[0]!, { ...commonOptions, retryStrategy: reconnectDelayMs });
   return new Cluster([...urls], {
     lazyConnect: true,
     enableOfflineQueue: false,
     clusterRetryStrategy: reconnectDelayMs,
-    redisOptions: {
-      ...commonOptions,
-      autoResubscribe,
-      ...(password === '' ? {} : { password: decodeURIComponent(password) }),
-      ...(username === '' ? {} : { username: decodeURIComponent(username) }),
-      ...(protocol === 'rediss:' ? { tls: {} } : {}),
-    },
+    maxRedirections: redirectionsMax,
+    slotsRefreshInterval: slotsRefreshIntervalMs,
+    redisOptions: nodeOptions(urls),
   });
 }
 
@@ -84,19 +93,42 @@ export class RedisConnection {
     return this.client.status === 'ready';
   }
 
-  /** Connects, or rejects with StoreUnavailable when the first attempt fails; later losses reconnect by themselves. */
+  /**
+   * Connects, or rejects with StoreUnavailable when the first attempt fails; it goes on trying by itself, then and after
+   * later losses: called again, it waits for that.
+   */
   async connect(): Promise<void> {
+    if (this.isReady) return;
     try {
-      await this.client.connect();
+      if (this.client.status === 'wait') await this.client.connect();
+      else await once(this.client, 'ready', { signal: AbortSignal.timeout(connectTimeoutMs) });
     } catch (thrown) {
       throw new StoreUnavailable('redis', thrown);
     }
   }
 
-  /** A client of its own for subscriptions, not connected yet: a subscribed connection can do nothing else. */
-  createSubscriber(): Redis | Cluster {
-    // The subscriber subscribes again by itself. ioredis would too, and leaves a failure of that to nobody: the process ends.
-    return createClient(this.#urls, false);
+  /**
+   * A client of its own for subscriptions, not connected yet: a subscribed connection can do nothing else. In a cluster it
+   * is one to any node: what is published at one is heard at all. It does not reconnect: the next one may be to another node.
+   */
+  createSubscriber(): Redis {
+    const options = { ...nodeOptions(this.#urls), autoResubscribe: false, retryStrategy: null };
+    const { client } = this;
+    if (!(client instanceof Cluster)) return new Redis(this.#urls[0]!, options);
+    const nodes = client.nodes('all').filter((node) => node.status === 'ready');
+    const node = nodes[Math.floor(Math.random() * nodes.length)];
+    if (node !== undefined) return new Redis({ ...options, host: node.options.host!, port: node.options.port! });
+    return new Redis(this.#urls[Math.floor(Math.random() * this.#urls.length)]!, options);
+  }
+
+  /** How many connections have subscribed to a channel, at all nodes that answer. */
+  async subscribersOf(channel: string): Promise<number> {
+    const { client } = this;
+    const nodes = client instanceof Cluster ? client.nodes('all') : [client];
+    const counts = await Promise.allSettled(nodes.map((node) => node.pubsub('NUMSUB', channel)));
+    let sum = 0;
+    for (const count of counts) if (count.status === 'fulfilled') sum += Number(count.value[1]);
+    return sum;
   }
 
   /** Closes after the replies under way. */
@@ -111,38 +143,29 @@ export class RedisConnection {
   }
 
   /**
-   * Runs scripts in one pipeline; one reply or Error a call, in order. Never rejects. A script that the server has
-   * forgotten is sent again alone, whole: scripts are safe to run late and twice.
+   * Runs scripts, in one pipeline a node; one reply or Error a call, in order. Never rejects. A script that the server has
+   * forgotten, or whose slot has moved, is sent again alone: scripts are safe to run late and twice.
    */
   async run(calls: readonly ScriptCall[]): Promise<(Reply | Error)[]> {
+    const { client } = this;
     if (!this.isReady) {
-      const error = new StoreUnavailable('redis', `connection is ${this.client.status}`);
+      const error = new StoreUnavailable('redis', `connection is ${client.status}`);
       return calls.map(() => error);
     }
-    // A pipeline of a cluster must stay in one slot group; a script call stays in one by its hash tag.
-    if (this.client instanceof Cluster && calls.length > 1) {
-      return (await Promise.all(calls.map((call) => this.run([call])))).map((replies) => replies[0]);
-    }
-    const pipeline = this.client.pipeline();
-    for (let i = 0; i < calls.length; i++) {
-      const { script, keys, args } = calls[i]!;
-      pipeline.callBuffer('EVALSHA', script.sha, script.keyCount, ...keys, ...args);
-    }
-    try {
-      const results = await pipeline.exec();
-      const replies: (Reply | Error)[] = new Array(calls.length);
-      for (let i = 0; i < calls.length; i++) {
-        const result = results?.[i];
-        if (result === undefined) replies[i] = new StoreUnavailable('redis', 'the pipeline answered short');
-        else if (result[0] === null) replies[i] = result[1];
-        else if (result[0].message.startsWith('NOSCRIPT')) replies[i] = await this.#runWhole(calls[i]!);
-        else replies[i] = new StoreUnavailable('redis', result[0]);
-      }
-      return replies;
-    } catch (thrown) {
-      const error = new StoreUnavailable('redis', thrown);
-      return calls.map(() => error);
-    }
+    if (!(client instanceof Cluster)) return this.#runOn(client, calls);
+    const replies: (Reply | Error)[] = new Array(calls.length);
+    const groups = groupByNode(client, calls);
+    await Promise.all(
+      groups.map(async ({ node, indexes }) => {
+        const part = indexes.map((i) => calls[i]!);
+        // A slot without a node that is known: the cluster's client finds it.
+        const answers = node === null ? await Promise.all(part.map((call) => this.#runAlone(call))) : null;
+        (answers ?? (await this.#runOn(node!, part))).forEach((reply, k) => {
+          replies[indexes[k]!] = reply;
+        });
+      }),
+    );
+    return replies;
   }
 
   /** Runs one script; rejects with StoreUnavailable. */
@@ -150,6 +173,41 @@ export class RedisConnection {
     const [reply] = await this.run([call]);
     if (reply instanceof Error) throw reply;
     return reply;
+  }
+
+  async #runOn(node: Redis, calls: readonly ScriptCall[]): Promise<(Reply | Error)[]> {
+    const pipeline = node.pipeline();
+    for (let i = 0; i < calls.length; i++) {
+      const { script, keys, args } = calls[i]!;
+      pipeline.callBuffer('EVALSHA', script.sha, script.keyCount, ...keys, ...args);
+    }
+    try {
+      const results = await pipeline.exec();
+      const replies: (Reply | Error | Promise<Reply | Error>)[] = new Array(calls.length);
+      for (let i = 0; i < calls.length; i++) {
+        const result = results?.[i];
+        if (result === undefined) replies[i] = new StoreUnavailable('redis', 'the pipeline answered short');
+        else if (result[0] === null) replies[i] = result[1];
+        else if (result[0].message.startsWith('NOSCRIPT')) replies[i] = this.#runWhole(calls[i]!);
+        else if (isRedirected(result[0])) replies[i] = this.#runAlone(calls[i]!);
+        else replies[i] = new StoreUnavailable('redis', result[0]);
+      }
+      return await Promise.all(replies);
+    } catch (thrown) {
+      const error = new StoreUnavailable('redis', thrown);
+      return calls.map(() => error);
+    }
+  }
+
+  /** Through the cluster's client, which follows a slot to the node that has it now. */
+  async #runAlone(call: ScriptCall): Promise<Reply | Error> {
+    const { script, keys, args } = call;
+    try {
+      return await this.client.callBuffer('EVALSHA', script.sha, script.keyCount, ...keys, ...args);
+    } catch (thrown) {
+      if (messageOf(thrown).startsWith('NOSCRIPT')) return this.#runWhole(call);
+      return new StoreUnavailable('redis', thrown);
+    }
   }
 
   async #runWhole({ script, keys, args }: ScriptCall): Promise<Reply | Error> {

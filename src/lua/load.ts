@@ -16,25 +16,6 @@ const fieldsPerCommandMax = 500;
 /** A load that dies halfway leaves nothing for longer. */
 const loadKeysExpireSeconds = 60;
 
-/** True when the performance is warm. Rejects with StoreUnavailable. */
-export async function isWarm(connection: RedisConnection, performanceId: number): Promise<boolean> {
-  try {
-    return (await connection.client.exists(performanceKeys(performanceId).meta)) === 1;
-  } catch (thrown) {
-    throw new StoreUnavailable('redis', thrown);
-  }
-}
-
-/** Call before the snapshot is read. Rejects with StoreUnavailable. */
-export async function startLoad(connection: RedisConnection, performanceId: number): Promise<LoadStart> {
-  try {
-    const voidBefore = (await connection.client.get(performanceKeys(performanceId).void)) ?? '';
-    return { performanceId, voidBefore };
-  } catch (thrown) {
-    throw new StoreUnavailable('redis', thrown);
-  }
-}
-
 /** The fields of the four hashes, as hold.lua describes them. */
 function hashesOf(
   snapshot: Snapshot,
@@ -98,71 +79,25 @@ function packRoom(room: Room | null): Buffer {
   return scriptPackr.pack([room.revision, issued, ...roomFields(room)]);
 }
 
-/** Writes the snapshot and makes it the truth of Redis, unless it is warm already or void. Rejects with StoreUnavailable. */
-export async function finishLoad(
-  connection: RedisConnection,
-  start: LoadStart,
-  snapshot: Snapshot,
-): Promise<LoadResult> {
+/** Fields and values of meta, see hold.lua. */
+function metaOf(snapshot: Snapshot, loadId: string, nowMs: number): string[] {
   const { performance } = snapshot;
   const { seating } = performance;
-  const keys = performanceKeys(start.performanceId);
-  const loadId = randomUUID();
-  const loaded = loadKeys(start.performanceId, loadId);
-  try {
-    // By the clock of the node that will decide the holds.
-    const nowMs = Number(await connection.runOne(timeCall(keys)));
-    const hashes = hashesOf(snapshot, nowMs);
-    await connection.client.sadd(warmPerformancesKey, start.performanceId);
-    const writes: [string, string[], 'hset' | 'zadd'][] = [
-      [loaded[0], hashes.seats, 'hset'],
-      [loaded[1], hashes.reservations, 'hset'],
-      [loaded[2], hashes.users, 'hset'],
-      [loaded[3], hashes.expiry, 'zadd'],
-    ];
-    const pipeline = connection.client.pipeline();
-    for (const [key, fields, command] of writes) {
-      for (let first = 0; first < fields.length; first += fieldsPerCommandMax * 2) {
-        const part = fields.slice(first, first + fieldsPerCommandMax * 2);
-        if (command === 'hset') pipeline.hset(key, ...part);
-        else pipeline.zadd(key, ...part);
-      }
-      if (fields.length > 0) pipeline.expire(key, loadKeysExpireSeconds);
-    }
-    for (const [error] of (await pipeline.exec()) ?? []) if (error !== null) throw error;
-    const meta = {
-      kind: seating.kind,
-      places: placesOf(performance),
-      remaining: remainingOf(snapshot),
-      price: performance.price,
-      holdSeconds: performance.holdSeconds,
-      perUser: performance.maxReservationsPerUser,
-      partyMax: seating.kind === 'capacity' ? seating.maxPartySize : 0,
-      opensAt: performance.bookingOpensAtMs ?? 0,
-      closesAt: performance.bookingClosesAtMs ?? 0,
-      load: loadId,
-      // Not from 0 again: whoever missed the load must see a gap.
-      revision: nowMs,
-    };
-    const reply = await connection.runOne(
-      warmCall(
-        keys,
-        loaded,
-        start.voidBefore,
-        writes.map(([, fields]) => fields.length > 0),
-        packRoom(snapshot.room),
-        Object.entries(meta).flat().map(String),
-      ),
-    );
-    // Again: Redis may have been emptied since the first time, and the recovery looks at the journals named here only.
-    if (reply === 0) {
-      await connection.client.sadd(warmPerformancesKey, start.performanceId);
-      if (snapshot.room !== null) await connection.client.sadd(roomsKey, start.performanceId);
-    }
-    return reply === 0 ? 'warmed' : reply === 1 ? 'already' : 'void';
-  } catch (thrown) {
-    throw thrown instanceof StoreUnavailable ? thrown : new StoreUnavailable('redis', thrown);
-  }
+  const meta = {
+    kind: seating.kind,
+    places: placesOf(performance),
+    remaining: remainingOf(snapshot),
+    price: performance.price,
+    holdSeconds: performance.holdSeconds,
+    perUser: performance.maxReservationsPerUser,
+    partyMax: seating.kind === 'capacity' ? seating.maxPartySize : 0,
+    opensAt: performance.bookingOpensAtMs ?? 0,
+    closesAt: performance.bookingClosesAtMs ?? 0,
+    load: loadId,
+    // Not from 0 again: whoever missed the load must see a gap.
+    revision: nowMs,
+  };
+  return Object.entries(meta).flat().map(String);
 }
 
 /** Loads into real Redis. */
@@ -173,15 +108,64 @@ export class RedisLoadStore implements LoadStore {
     this.#connection = connection;
   }
 
-  isWarm(performanceId: number): Promise<boolean> {
-    return isWarm(this.#connection, performanceId);
+  async isWarm(performanceId: number): Promise<boolean> {
+    try {
+      return (await this.#connection.client.exists(performanceKeys(performanceId).meta)) === 1;
+    } catch (thrown) {
+      throw new StoreUnavailable('redis', thrown);
+    }
   }
 
-  startLoad(performanceId: number): Promise<LoadStart> {
-    return startLoad(this.#connection, performanceId);
+  async startLoad(performanceId: number): Promise<LoadStart> {
+    try {
+      const voidBefore = (await this.#connection.client.get(performanceKeys(performanceId).void)) ?? '';
+      return { performanceId, voidBefore };
+    } catch (thrown) {
+      throw new StoreUnavailable('redis', thrown);
+    }
   }
 
-  finishLoad(start: LoadStart, snapshot: Snapshot): Promise<LoadResult> {
-    return finishLoad(this.#connection, start, snapshot);
+  async finishLoad(start: LoadStart, snapshot: Snapshot): Promise<LoadResult> {
+    const connection = this.#connection;
+    const { performanceId, voidBefore } = start;
+    const keys = performanceKeys(performanceId);
+    const loadId = randomUUID();
+    const loaded = loadKeys(performanceId, loadId);
+    try {
+      // By the clock of the node that will decide the holds.
+      const nowMs = Number(await connection.runOne(timeCall(keys)));
+      const hashes = hashesOf(snapshot, nowMs);
+      const lists = [hashes.seats, hashes.reservations, hashes.users, hashes.expiry];
+      await connection.client.sadd(warmPerformancesKey, performanceId);
+      await this.#write(loaded, lists);
+      const isLoaded = lists.map((fields) => fields.length > 0);
+      const meta = metaOf(snapshot, loadId, nowMs);
+      const reply = await connection.runOne(
+        warmCall(keys, loaded, voidBefore, isLoaded, packRoom(snapshot.room), meta),
+      );
+      if (reply === 1) return 'already';
+      if (reply !== 0) return 'void';
+      // Again: Redis may have been emptied since the first time, and the recovery looks at the journals named here only.
+      await connection.client.sadd(warmPerformancesKey, performanceId);
+      if (snapshot.room !== null) await connection.client.sadd(roomsKey, performanceId);
+      return 'warmed';
+    } catch (thrown) {
+      throw thrown instanceof StoreUnavailable ? thrown : new StoreUnavailable('redis', thrown);
+    }
+  }
+
+  /** Seats, reservations and users are hashes, expiry is a sorted set; they vanish by themselves if the load is given up. */
+  async #write(keys: readonly string[], lists: readonly (readonly string[])[]): Promise<void> {
+    const pipeline = this.#connection.client.pipeline();
+    keys.forEach((key, k) => {
+      const fields = lists[k]!;
+      for (let first = 0; first < fields.length; first += fieldsPerCommandMax * 2) {
+        const part = fields.slice(first, first + fieldsPerCommandMax * 2);
+        if (k < 3) pipeline.hset(key, ...part);
+        else pipeline.zadd(key, ...part);
+      }
+      if (fields.length > 0) pipeline.expire(key, loadKeysExpireSeconds);
+    });
+    for (const [error] of (await pipeline.exec()) ?? []) if (error !== null) throw error;
   }
 }

@@ -20,7 +20,7 @@ import { Positions } from '../waiting-room/positions.ts';
 import { RedisConnection, type Reply } from './connection.ts';
 import { scriptPackr } from './journal.ts';
 import { performanceKeys, roomsKey, warmPerformancesKey } from './keys.ts';
-import { finishLoad, startLoad } from './load.ts';
+import { RedisLoadStore } from './load.ts';
 import { parseRoomNews, RedisRoomStore } from './rooms.ts';
 import { readRemaining } from './seats.ts';
 import { RedisHoldStore } from './store.ts';
@@ -98,7 +98,10 @@ async function makeUnder(): Promise<RoomStoreUnderTest & { readonly connection: 
     store: new RedisRoomStore(connection),
     async warm(performanceId, room) {
       await ear.listen(performanceId);
-      await finishLoad(connection, await startLoad(connection, performanceId), { ...seated(performanceId), room });
+      await new RedisLoadStore(connection).finishLoad(await new RedisLoadStore(connection).startLoad(performanceId), {
+        ...seated(performanceId),
+        room,
+      });
     },
     async cool(performanceId) {
       await client.del(performanceKeys(performanceId).meta);
@@ -136,8 +139,8 @@ holdPassContract('Redis', async () => {
     passTime,
     async startLoad(performanceId) {
       used.add(performanceId);
-      const start = await startLoad(connection, performanceId);
-      return (snapshot) => finishLoad(connection, start, snapshot);
+      const start = await new RedisLoadStore(connection).startLoad(performanceId);
+      return (snapshot) => new RedisLoadStore(connection).finishLoad(start, snapshot);
     },
     remaining: async (performanceId) => (await readRemaining(connection, [performanceId]))[0]!,
     loseEverything: () => lose([...used]),

@@ -4,7 +4,7 @@ import { StoreUnavailable } from '../lib/errors.ts';
 import type { RedisConnection } from './connection.ts';
 import { scriptPackr } from './journal.ts';
 import { performanceKeys } from './keys.ts';
-import { watchSeatsCall } from './scripts.ts';
+import { timeCall, watchSeatsCall } from './scripts.ts';
 
 /** The places left of each performance; null where it is not warm. Rejects with StoreUnavailable. */
 export async function readRemaining(
@@ -41,12 +41,12 @@ export async function readTakenSeats(
   performanceId: number,
 ): Promise<Map<number, SeatStatus>> {
   try {
-    const { client } = connection;
-    const [values, [seconds]] = await Promise.all([
-      client.hgetall(performanceKeys(performanceId).seats),
-      client.time(),
+    const keys = performanceKeys(performanceId);
+    const [values, time] = await Promise.all([
+      connection.client.hgetall(keys.seats),
+      connection.runOne(timeCall(keys)),
     ]);
-    const nowMs = Number(seconds) * 1000;
+    const nowMs = Number(time);
     const taken = new Map<number, SeatStatus>();
     for (const seat in values) {
       const [state, , endMs] = values[seat]!.split(' ');

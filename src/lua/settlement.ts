@@ -1,7 +1,8 @@
 /**
  * Before a performance is loaded from MySQL, every gateway must have there what it was granted for it: a hold acknowledged
  * before its commit (`held`) would otherwise lose its seat to whoever the load lets in. The loader asks all over pub/sub
- * and counts the answers; PUBLISH says how many to wait for. Nothing of it is kept in Redis, which may be emptied meanwhile.
+ * and counts the answers; the subscriptions say how many to wait for. Nothing of it is kept in Redis, which may be emptied
+ * meanwhile.
  */
 import { randomUUID } from 'node:crypto';
 import { type Clock, sleep } from '../lib/clock.ts';
@@ -24,7 +25,7 @@ export interface SettlementOptions {
   readonly connection: RedisConnection;
   readonly subscriber: Subscriber;
   readonly clock: Clock;
-  /** Resolves when MySQL has every hold this process was granted for the performance. */
+  /** Resolves when MySQL has every hold this process was granted for the performance, or is being granted now. */
   readonly settled: (performanceId: number) => Promise<void>;
   readonly log: { warn(message: string, fields?: Record<string, unknown>): void };
 }
@@ -57,7 +58,9 @@ export class Settlement {
       this.#answersTo.set(request, { count: 0, wanted: Number.POSITIVE_INFINITY, onAll });
     });
     try {
-      const gateways = await connection.client.publish(settleChannel, `${performanceId} ${request}`);
+      // What PUBLISH returns are those of one node of a cluster. Whoever comes after the count was granted nothing yet.
+      const gateways = await connection.subscribersOf(settleChannel);
+      await connection.client.publish(settleChannel, `${performanceId} ${request}`);
       this.#expect(request, gateways);
       let isOwnSettled = false;
       const own = this.#options.settled(performanceId).then(() => {
@@ -91,8 +94,6 @@ export class Settlement {
     const { connection, settled, log } = this.#options;
     const [performanceId, request = ''] = message.split(' ');
     try {
-      // Replies come in order: behind this one every grant that Redis has made is known here.
-      await connection.client.ping();
       await settled(Number(performanceId));
       await connection.client.publish(settledChannel, request);
     } catch (thrown) {

@@ -4,7 +4,7 @@ import { StoreUnavailable } from '../lib/errors.ts';
 import { silentLog } from '../logger.ts';
 import { RedisConnection } from './connection.ts';
 import { performanceKeys, warmPerformancesKey } from './keys.ts';
-import { finishLoad, startLoad } from './load.ts';
+import { RedisLoadStore } from './load.ts';
 import { readRemaining } from './seats.ts';
 import { RedisHoldStore } from './store.ts';
 
@@ -29,8 +29,8 @@ holdStoreContract('Redis', async () => {
     store: new RedisHoldStore(connection, silentLog),
     async startLoad(performanceId) {
       used.add(performanceId);
-      const start = await startLoad(connection, performanceId);
-      return (snapshot) => finishLoad(connection, start, snapshot);
+      const start = await new RedisLoadStore(connection).startLoad(performanceId);
+      return (snapshot) => new RedisLoadStore(connection).finishLoad(start, snapshot);
     },
     remaining: async (performanceId) => (await readRemaining(connection, [performanceId]))[0]!,
     async loseEverything() {
@@ -62,7 +62,7 @@ describe('on real Redis', () => {
   async function warm(): Promise<number> {
     const id = newPerformanceId();
     used.push(id);
-    await finishLoad(connection, await startLoad(connection, id), seated(id));
+    await new RedisLoadStore(connection).finishLoad(await new RedisLoadStore(connection).startLoad(id), seated(id));
     return id;
   }
 
@@ -130,9 +130,15 @@ describe('on real Redis', () => {
 
   it('a load leaves no key of its own behind', async () => {
     const id = await warm();
-    await finishLoad(connection, await startLoad(connection, id), seated(id, { changed: [], live: [] }));
+    await new RedisLoadStore(connection).finishLoad(
+      await new RedisLoadStore(connection).startLoad(id),
+      seated(id, { changed: [], live: [] }),
+    );
     const reservation = { reservationId: wish(id, [1]).reservationId, userId: 1, partySize: 0, remainingMs: 1000 };
-    await finishLoad(connection, await startLoad(connection, id), seated(id, { live: [reservation] }));
+    await new RedisLoadStore(connection).finishLoad(
+      await new RedisLoadStore(connection).startLoad(id),
+      seated(id, { live: [reservation] }),
+    );
     expect(await connection.client.keys(`{p${id}}:load:*`)).toEqual([]);
     expect(await connection.client.ttl(performanceKeys(id).meta)).toBe(-1);
   });
@@ -160,8 +166,8 @@ describe('on real Redis', () => {
       () => goneStore.cool(id, [request.reservationId]),
       () => goneStore.forget([{ ...hold, journal: { id: '1-1', open: 1 } }]),
       () => goneStore.journal(0, 1),
-      () => startLoad(gone, id),
-      () => finishLoad(gone, { performanceId: id, voidBefore: '' }, seated(id)),
+      () => new RedisLoadStore(gone).startLoad(id),
+      () => new RedisLoadStore(gone).finishLoad({ performanceId: id, voidBefore: '' }, seated(id)),
     ]) {
       await expect(act()).rejects.toThrow(StoreUnavailable);
     }

@@ -1,7 +1,7 @@
 /** What other processes publish: one connection of its own, since a subscribed one can do nothing else. */
-import type { Cluster, Redis } from 'ioredis';
+import type { Redis } from 'ioredis';
 import { messageOf, StoreUnavailable } from '../lib/errors.ts';
-import type { RedisConnection } from './connection.ts';
+import { type RedisConnection, reconnectDelayMs } from './connection.ts';
 
 export type OnMessage = (message: Buffer) => void;
 
@@ -10,43 +10,47 @@ export interface SubscriberLog {
   error(message: string, fields?: Record<string, unknown>): void;
 }
 
+/** Nobody may publish for hours: a connection that has gone silent for good is found out by this. */
+const pingIntervalMs = 2000;
+
 export class Subscriber {
-  readonly #client: Redis | Cluster;
+  readonly #connection: RedisConnection;
   readonly #log: SubscriberLog;
   readonly #handlers = new Map<string, OnMessage>();
   readonly #onGap: (() => void)[] = [];
-  #wasReady = false;
+  #client: Redis | null = null;
+  #timer: NodeJS.Timeout | null = null;
+  #attempt = 0;
+  #isStopped = false;
 
   constructor(connection: RedisConnection, log: SubscriberLog) {
+    this.#connection = connection;
     this.#log = log;
-    this.#client = connection.createSubscriber();
-    this.#client.on('error', () => {
-      // The connection beside it reports the same loss; this one comes back by itself.
-    });
-    this.#client.on('messageBuffer', (channel: Buffer, message: Buffer) => this.#receive(channel.toString(), message));
-    this.#client.on('ready', () => {
-      if (this.#wasReady) void this.#resume();
-      this.#wasReady = true;
-    });
   }
 
-  /** Connects. Rejects with StoreUnavailable; later losses reconnect by themselves. */
+  /** Connects. Rejects with StoreUnavailable; later losses reconnect by themselves, in a cluster to whichever node answers. */
   async start(): Promise<void> {
     try {
-      await this.#client.connect();
+      await this.#connect();
     } catch (thrown) {
       throw new StoreUnavailable('redis', thrown);
     }
   }
 
   stop(): void {
-    this.#client.disconnect();
+    this.#isStopped = true;
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#client?.disconnect();
   }
 
-  /** Calls `onMessage` for every message of a channel, from when this resolves on. Rejects with StoreUnavailable. */
+  /**
+   * Calls `onMessage` for every message of a channel, from when this resolves on. Rejects with StoreUnavailable; the
+   * subscription is then made up for once Redis is back.
+   */
   async subscribe(channel: string, onMessage: OnMessage): Promise<void> {
     this.#handlers.set(channel, onMessage);
     try {
+      if (this.#client === null) throw new Error('not connected');
       await this.#client.subscribe(channel);
     } catch (thrown) {
       throw new StoreUnavailable('redis', thrown);
@@ -56,8 +60,8 @@ export class Subscriber {
   /** Ends a subscription; where Redis does not answer, its messages meet nobody. */
   unsubscribe(channel: string): void {
     if (!this.#handlers.delete(channel)) return;
-    this.#client.unsubscribe(channel).catch(() => {
-      // The connection is gone, and its subscriptions with it; #resume asks only for those that are wanted.
+    this.#client?.unsubscribe(channel).catch(() => {
+      // The connection is gone, and its subscriptions with it; the next one asks only for those that are wanted.
     });
   }
 
@@ -66,16 +70,56 @@ export class Subscriber {
     this.#onGap.push(listener);
   }
 
-  /** Subscribes to what is wanted now: a subscription that failed while Redis was away is made up for. */
-  async #resume(): Promise<void> {
+  /** A new connection with all that is subscribed to; rejects when there is none to be had. */
+  async #connect(): Promise<void> {
+    const client = this.#connection.createSubscriber();
+    client.on('error', () => {
+      // The connection beside it reports the same loss.
+    });
+    client.on('messageBuffer', (channel: Buffer, message: Buffer) => this.#receive(channel.toString(), message));
     try {
+      await client.connect();
       const channels = [...this.#handlers.keys()];
-      if (channels.length > 0) await this.#client.subscribe(...channels);
-      for (const listener of this.#onGap) listener();
+      if (channels.length > 0) await client.subscribe(...channels);
     } catch (thrown) {
-      // Lost again; the next connection does it.
-      this.#log.warn('subscriptions are not back yet', { error: messageOf(thrown) });
+      client.disconnect();
+      throw thrown;
     }
+    if (this.#isStopped) return client.disconnect();
+    this.#client = client;
+    this.#attempt = 0;
+    client.once('close', () => {
+      this.#client = null;
+      this.#reconnectLater();
+    });
+    this.#pingLater(client);
+  }
+
+  #reconnectLater(): void {
+    if (this.#isStopped) return;
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => void this.#reconnect(), reconnectDelayMs(++this.#attempt));
+    this.#timer.unref();
+  }
+
+  async #reconnect(): Promise<void> {
+    try {
+      await this.#connect();
+    } catch (thrown) {
+      this.#log.warn('subscriptions are not back yet', { error: messageOf(thrown) });
+      return this.#reconnectLater();
+    }
+    for (const listener of this.#onGap) listener();
+  }
+
+  #pingLater(client: Redis): void {
+    this.#timer = setTimeout(() => {
+      client.ping().then(
+        () => client === this.#client && this.#pingLater(client),
+        () => client.disconnect(),
+      );
+    }, pingIntervalMs);
+    this.#timer.unref();
   }
 
   #receive(channel: string, message: Buffer): void {

@@ -4,6 +4,7 @@ import { startTcpProxy, type TcpProxy } from '../../test/tcp-proxy.ts';
 import { StoreUnavailable } from '../lib/errors.ts';
 import { silentLog } from '../logger.ts';
 import { Database } from './database.ts';
+import { MysqlHealth } from './health.ts';
 
 /** The longest that a statement may take, plus what a loaded machine adds. */
 const answerMsMax = 5000;
@@ -162,18 +163,20 @@ describe('a flood of statements', () => {
 });
 
 describe('a server', () => {
-  async function behindProxy(): Promise<{ database: Database; proxy: TcpProxy }> {
+  async function behindProxy(): Promise<{ database: Database; proxy: TcpProxy; health: MysqlHealth }> {
     const url = new URL(inject('mysqlUrl'));
     const proxy = await startTcpProxy(url.hostname, Number(url.port));
     url.port = String(proxy.port);
-    const database = new Database(url.href, silentLog);
+    const health = new MysqlHealth(url.href, silentLog);
+    const database = new Database(url.href, silentLog, 10, health);
     onTestFinished(async () => {
-      const closed = database.close().catch(() => {});
+      const closed = [database.close(), health.close()];
       await proxy.close();
-      await closed;
+      await Promise.all(closed);
     });
+    await health.start();
     await database.rows('SELECT 1');
-    return { database, proxy };
+    return { database, proxy, health };
   }
 
   it('whose connections are lost is unavailable, and available again by itself', async () => {
@@ -184,8 +187,9 @@ describe('a server', () => {
       await transaction.write(`UPDATE ${table} SET value = 55 WHERE id = 11`);
     });
     await expect(work).rejects.toThrow(StoreUnavailable);
-    expect(database.isAvailable).toBe(false);
     await expect(database.rows('SELECT 1')).rejects.toThrow(StoreUnavailable);
+    await until('that is known', () => !database.isAvailable);
+    await expect(database.rows('SELECT 1')).rejects.toThrow('it does not answer');
     proxy.restore();
     await until('the server is available again', () => database.isAvailable);
     // What the lost connection had begun is undone once the server has noticed.
@@ -195,8 +199,8 @@ describe('a server', () => {
     });
   });
 
-  it('that ends the connection under a statement is unavailable for that statement only as long as it is', async () => {
-    const { database } = await behindProxy();
+  it('that ends one connection is unavailable for that statement alone', async () => {
+    const { database, health } = await behindProxy();
     const killer = await mysql.createConnection(inject('mysqlUrl'));
     onTestFinished(() => killer.destroy());
     const work = database.transaction(async (transaction) => {
@@ -205,8 +209,42 @@ describe('a server', () => {
       await transaction.rows('SELECT 1');
     });
     await expect(work).rejects.toThrow(StoreUnavailable);
-    await until('the server is available again', () => database.isAvailable);
-    expect(await database.rows('SELECT 1 AS one')).toEqual([{ one: 1 }]);
+    for (let i = 0; i < 20; i++) expect(await database.rows('SELECT 1 AS one')).toEqual([{ one: 1 }]);
+    expect(health.counters.outages).toBe(0);
+  });
+
+  it('that ends the connection of the heartbeat too, and takes a new one, is not away', async () => {
+    const { database, health } = await behindProxy();
+    const killer = await mysql.createConnection(inject('mysqlUrl'));
+    onTestFinished(() => killer.destroy());
+    const sessions = async (): Promise<number[]> => {
+      const [rows] = await killer.query<mysql.RowDataPacket[]>(
+        "SELECT ID AS id FROM information_schema.PROCESSLIST WHERE COMMAND = 'Sleep' AND ID <> CONNECTION_ID()",
+      );
+      return rows.map((row) => row['id'] as number);
+    };
+    // Whichever of them it is: everything that sleeps, twice.
+    for (let round = 0; round < 2; round++) {
+      for (const id of await sessions()) await killer.query(`KILL ${id}`).catch(() => {});
+      await database.rows('SELECT 1').catch(() => {});
+    }
+    for (let i = 0; i < 20; i++) expect(await database.rows('SELECT 1 AS one')).toEqual([{ one: 1 }]);
+    expect(health.counters.outages).toBe(0);
+  });
+
+  it('that goes silent is known to be away before a statement has waited for its time, without anybody asking', async () => {
+    const { database, proxy, health } = await behindProxy();
+    proxy.stall();
+    await until('that is known', () => !database.isAvailable);
+    const startMs = performance.now();
+    await expect(database.rows('SELECT 1')).rejects.toThrow('it does not answer');
+    await expect(database.transaction(async (each) => each.rows('SELECT 1'))).rejects.toThrow(StoreUnavailable);
+    // No statement was sent: those would have waited for seconds.
+    expect(performance.now() - startMs).toBeLessThan(1000);
+    expect(health.counters.outages).toBe(1);
+    proxy.restore();
+    await until('the server is available again', () => database.isAvailable, answerMsMax);
+    expect(await within(answerMsMax, database.rows('SELECT 1 AS one'))).toEqual([{ one: 1 }]);
   });
 
   it('that goes silent is unavailable within the time of a statement, for every statement under way', async () => {

@@ -4,6 +4,7 @@ import mysql, { type Pool, type PoolConnection, type ResultSetHeader, type RowDa
 import { systemClock } from '../lib/clock.ts';
 import { codeOf, messageOf, StoreUnavailable } from '../lib/errors.ts';
 import { retry } from '../lib/retry.ts';
+import type { MysqlHealth } from './health.ts';
 
 export type Row = RowDataPacket;
 export type Parameter = string | number | Buffer | Date | null | readonly (string | number | Buffer)[];
@@ -11,9 +12,8 @@ export type Parameter = string | number | Buffer | Date | null | readonly (strin
 /** Statements that may wait for a connection; past it `StoreUnavailable`. */
 const waitingMax = 2000;
 const connectTimeoutMs = 2000;
-/** No statement of the running system takes longer; a stalled server is known after this. */
+/** No statement of the running system takes longer. */
 const statementTimeoutMs = 3000;
-const probeIntervalMs = 250;
 const transactionAttemptsMax = 5;
 const retryDelayMs = 5;
 
@@ -87,6 +87,9 @@ export class Transaction extends OneConnection {
   isRollback = false;
 }
 
+type Health = Pick<MysqlHealth, 'isUp' | 'generation' | 'suspect'>;
+const alwaysUp: Health = { isUp: true, generation: 0, suspect() {} };
+
 export interface DatabaseLog {
   warn(message: string, fields?: Record<string, unknown>): void;
   info(message: string, fields?: Record<string, unknown>): void;
@@ -94,15 +97,16 @@ export interface DatabaseLog {
 
 export class Database implements Statements {
   readonly #pool: Pool;
+  readonly #health: Health;
+  readonly #generations = new WeakMap<object, number>();
   readonly #log: DatabaseLog;
-  #isAvailable = true;
-  #isClosed = false;
 
   /**
-   * `connectionsMax`: those of this pool. Commits and reads have a pool each, so that a flood of reads neither delays a
-   * commit nor makes the server look away.
+   * `connectionsMax`: those of this pool. Commits and reads have a pool each, so that a flood of reads does not delay a
+   * commit. While `health` says that the server is away, nothing is asked of it; a tool that runs once needs none.
    */
-  constructor(url: string, log: DatabaseLog, connectionsMax = 10) {
+  constructor(url: string, log: DatabaseLog, connectionsMax = 10, health: Health = alwaysUp) {
+    this.#health = health;
     this.#log = log;
     this.#pool = mysql.createPool({
       uri: url,
@@ -116,6 +120,7 @@ export class Database implements Statements {
         values.length === 0 ? sql : mysql.format(sql, values as SqlValue[], false, 'Z'),
     });
     this.#pool.pool.on('connection', (connection) => {
+      this.#generations.set(connection, this.#health.generation);
       // Sent before the connection's first statement. One that cannot have its settings is not used.
       const onSet = (fault: unknown): void => {
         if (fault === null || fault === undefined) return;
@@ -126,9 +131,9 @@ export class Database implements Statements {
     });
   }
 
-  /** False from the first statement that the server did not answer until a probe gets through again. */
+  /** False while it is known that the server does not answer: every call rejects at once. */
   get isAvailable(): boolean {
-    return this.#isAvailable;
+    return this.#health.isUp;
   }
 
   rows(sql: string, parameters: readonly Parameter[] = []): Promise<Row[]> {
@@ -152,9 +157,13 @@ export class Database implements Statements {
     return this.#transaction('START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY', work);
   }
 
+  /** Lets go of the connections; those of a server that does not answer are dropped. */
   async close(): Promise<void> {
-    this.#isClosed = true;
-    await this.#pool.end();
+    try {
+      await this.#pool.end();
+    } catch (thrown) {
+      this.#log.warn('mysql connections were dropped', { error: messageOf(thrown) });
+    }
   }
 
   #transaction<Result>(start: string, work: (transaction: Transaction) => Promise<Result>): Promise<Result> {
@@ -200,8 +209,17 @@ export class Database implements Statements {
     }
   }
 
+  /** A connection made since the last outage: an older one may have gone silent for good. */
+  async #connection(): Promise<PoolConnection> {
+    for (;;) {
+      const connection = await this.#pooled();
+      if ((this.#generations.get(connection.connection) ?? 0) === this.#health.generation) return connection;
+      connection.destroy();
+    }
+  }
+
   /** A connection of the pool, within `statementTimeoutMs`. */
-  #connection(): Promise<PoolConnection> {
+  #pooled(): Promise<PoolConnection> {
     return new Promise((resolve, reject) => {
       let isLate = false;
       const limit = setTimeout(() => {
@@ -233,35 +251,13 @@ export class Database implements Statements {
   }
 
   async #guarded<Result>(action: () => Promise<Result>): Promise<Result> {
+    if (!this.#health.isUp) throw new StoreUnavailable('mysql', 'it does not answer');
     try {
       return await action();
     } catch (thrown) {
       if (!isUnavailable(thrown)) throw thrown;
-      if (!isBusy(thrown)) this.#noteUnavailable(thrown);
+      if (!isBusy(thrown)) this.#health.suspect();
       throw new StoreUnavailable('mysql', thrown);
-    }
-  }
-
-  #noteUnavailable(thrown: unknown): void {
-    if (!this.#isAvailable || this.#isClosed) return;
-    this.#isAvailable = false;
-    this.#log.warn('mysql does not answer', { error: messageOf(thrown) });
-    this.#probeLater();
-  }
-
-  #probeLater(): void {
-    setTimeout(() => void this.#probe(), probeIntervalMs).unref();
-  }
-
-  async #probe(): Promise<void> {
-    if (this.#isClosed) return;
-    try {
-      await this.#alone((connection) => connection.rows('SELECT 1'));
-      this.#isAvailable = true;
-      this.#log.info('mysql answers again');
-    } catch {
-      // Still away: the state is known and was logged once.
-      this.#probeLater();
     }
   }
 }
