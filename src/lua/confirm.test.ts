@@ -9,13 +9,14 @@ import {
   seated,
   wish,
 } from '../../test/hold-store.contract.ts';
+import { connectRedis, removePerformances } from '../../test/redis-under-test.ts';
 import type { HoldRequest, Sale } from '../domain/reservation.ts';
 import { SeatStatus } from '../domain/reservation.ts';
 import type { Room } from '../domain/waiting-room.ts';
 import { StoreUnavailable } from '../lib/errors.ts';
 import { silentLog } from '../logger.ts';
-import { RedisConnection } from './connection.ts';
-import { performanceKeys, roomsKey, warmPerformancesKey } from './keys.ts';
+import type { RedisConnection } from './connection.ts';
+import { performanceKeys } from './keys.ts';
 import { RedisLoadStore } from './load.ts';
 import { RedisRoomStore } from './rooms.ts';
 import { parseSeatNews, readRemaining, readTakenSeats, type SeatNews, watchSeats } from './seats.ts';
@@ -24,21 +25,18 @@ import { Subscriber } from './subscriber.ts';
 
 let connection: RedisConnection;
 let store: RedisHoldStore;
+let loads: RedisLoadStore;
 const used: number[] = [];
 
 beforeAll(async () => {
-  connection = new RedisConnection([inject('redisUrl')], silentLog);
-  await connection.connect();
+  connection = await connectRedis([inject('redisUrl')]);
   store = new RedisHoldStore(connection, silentLog);
+  loads = new RedisLoadStore(connection);
 });
 
 afterAll(async () => {
   // Another file's gateway would recover the journals.
-  for (const id of used) {
-    await connection.client.unlink(...Object.values(performanceKeys(id)));
-    await connection.client.srem(warmPerformancesKey, id);
-    await connection.client.srem(roomsKey, id);
-  }
+  await removePerformances(connection, used);
   await connection.close();
 });
 
@@ -50,12 +48,7 @@ function newPerformance(): number {
 
 async function warm(make: typeof seated = seated, fields: SnapshotFields = {}): Promise<number> {
   const id = newPerformance();
-  expect(
-    await new RedisLoadStore(connection).finishLoad(
-      await new RedisLoadStore(connection).startLoad(id),
-      make(id, fields),
-    ),
-  ).toBe('warmed');
+  expect(await loads.finishLoad(await loads.startLoad(id), make(id, fields))).toBe('warmed');
   return id;
 }
 
@@ -185,19 +178,17 @@ describe('telling Redis of a sale', () => {
   it('while the performance is cold makes a load under way void, and the next one is good', async () => {
     const id = newPerformance();
     const request = wish(id, [1]);
-    const finish = await new RedisLoadStore(connection).startLoad(id);
+    const finish = await loads.startLoad(id);
     await store.confirm([saleOf(request, [1, 2])]);
     // Read before the sale was committed.
     const { reservationId, userId } = request;
     const seat = { seat: 1, status: SeatStatus.HELD, version: 1, reservationId };
     const stale = seated(id, { changed: [seat], live: [{ reservationId, userId, partySize: 0, remainingMs: 60_000 }] });
-    expect(await new RedisLoadStore(connection).finishLoad(finish, stale)).toBe('void');
+    expect(await loads.finishLoad(finish, stale)).toBe('void');
     expect((await ask(wish(id, [1]))).map(kindOf)).toEqual(['cold']);
     const sold = { ...seat, status: SeatStatus.OCCUPIED, version: 2 };
     const fresh = seated(id, { changed: [sold], live: [{ reservationId, userId, partySize: 0, remainingMs: null }] });
-    expect(
-      await new RedisLoadStore(connection).finishLoad(await new RedisLoadStore(connection).startLoad(id), fresh),
-    ).toBe('warmed');
+    expect(await loads.finishLoad(await loads.startLoad(id), fresh)).toBe('warmed');
     expect((await ask(wish(id, [1]))).map(kindOf)).toEqual(['seat_taken']);
   });
 
@@ -272,7 +263,7 @@ describe('the pass of a sale', () => {
     const id = newPerformance();
     const rooms = new RedisRoomStore(connection);
     expect(
-      await new RedisLoadStore(connection).finishLoad(await new RedisLoadStore(connection).startLoad(id), {
+      await loads.finishLoad(await loads.startLoad(id), {
         ...seated(id),
         room,
       }),

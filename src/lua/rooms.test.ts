@@ -1,12 +1,11 @@
-import { Redis } from 'ioredis';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
-import { holdPassContract, newPerformanceId, newUser, seated } from '../../test/hold-store.contract.ts';
+import { holdPassContract, newPerformanceId, newUser } from '../../test/hold-store.contract.ts';
+import { connectRedis, type RedisRoomsUnderTest, redisPasses, redisRooms } from '../../test/redis-under-test.ts';
 import {
   admittedOf,
   describeRoomStore,
   joinOf,
   openRoom,
-  type RoomStoreUnderTest,
   requestOf,
   told,
   waitingOf,
@@ -15,147 +14,23 @@ import { startTcpProxy } from '../../test/tcp-proxy.ts';
 import type { PlaceDecision } from '../domain/stores.ts';
 import type { AdmissionRound, PlaceRequest, Room, RoomNews } from '../domain/waiting-room.ts';
 import { StoreUnavailable } from '../lib/errors.ts';
-import { silentLog } from '../logger.ts';
 import { Positions } from '../waiting-room/positions.ts';
-import { RedisConnection, type Reply } from './connection.ts';
+import type { RedisConnection, Reply } from './connection.ts';
 import { scriptPackr } from './journal.ts';
-import { performanceKeys, roomsKey, warmPerformancesKey } from './keys.ts';
-import { RedisLoadStore } from './load.ts';
+import { performanceKeys, roomsKey } from './keys.ts';
 import { parseRoomNews, RedisRoomStore } from './rooms.ts';
-import { readRemaining } from './seats.ts';
-import { RedisHoldStore } from './store.ts';
 
 const roundMs = 500;
 
-async function connect(url = inject('redisUrl')): Promise<RedisConnection> {
-  const connection = new RedisConnection([url], silentLog);
-  await connection.connect();
-  return connection;
-}
+describeRoomStore('Redis', () => redisRooms([inject('redisUrl')]));
 
-/** All that a room remembers of time becomes so much earlier. KEYS: queue, active, seen. */
-const passTimeScript = `
-local ms = tonumber(ARGV[1])
-for _, field in ipairs({ 'at', 'sweptAt', 'saidAt', 'graceUntil', 'measuredFrom', 'opensAt' }) do
-  local value = tonumber(redis.call('HGET', KEYS[1], field) or '') or 0
-  if value > 0 then
-    redis.call('HSET', KEYS[1], field, string.format('%.3f', value - ms))
-  end
-end
-for i = 2, 3 do
-  local all = redis.call('ZRANGE', KEYS[i], 0, -1, 'WITHSCORES')
-  for k = 1, #all, 2 do
-    redis.call('ZADD', KEYS[i], string.format('%.3f', tonumber(all[k + 1]) - ms), all[k])
-  end
-end
-return 1`;
-
-/** What rooms publish: one connection that hears, and one that says when everything so far has been heard. */
-class Ear {
-  readonly #subscriber = new Redis(inject('redisUrl'));
-  readonly #client: RedisConnection['client'];
-  readonly #messages = new Map<string, Buffer[]>();
-  readonly #sentinel = `test:heard:${newUser()}`;
-  #onSentinel = (): void => {};
-
-  constructor(connection: RedisConnection) {
-    this.#client = connection.client;
-    this.#subscriber.on('messageBuffer', (channel: Buffer, message: Buffer) => {
-      if (channel.toString() === this.#sentinel) this.#onSentinel();
-      else this.#messages.get(channel.toString())?.push(message);
-    });
-  }
-
-  async listen(performanceId: number): Promise<void> {
-    const { queueChannel } = performanceKeys(performanceId);
-    if (this.#messages.has(queueChannel)) return;
-    this.#messages.set(queueChannel, []);
-    await this.#subscriber.subscribe(queueChannel, this.#sentinel);
-  }
-
-  /** The messages of a room since the last time. */
-  async messages(performanceId: number): Promise<Buffer[]> {
-    await new Promise<void>((resolve) => {
-      this.#onSentinel = resolve;
-      void this.#client.publish(this.#sentinel, 'now');
-    });
-    return this.#messages.get(performanceKeys(performanceId).queueChannel)?.splice(0) ?? [];
-  }
-
-  close(): void {
-    this.#subscriber.disconnect();
-  }
-}
-
-/** Real Redis with what a test needs beside it. */
-async function makeUnder(): Promise<RoomStoreUnderTest & { readonly connection: RedisConnection; readonly ear: Ear }> {
-  const connection = await connect();
-  const { client } = connection;
-  const ear = new Ear(connection);
-  return {
-    connection,
-    ear,
-    store: new RedisRoomStore(connection),
-    async warm(performanceId, room) {
-      await ear.listen(performanceId);
-      await new RedisLoadStore(connection).finishLoad(await new RedisLoadStore(connection).startLoad(performanceId), {
-        ...seated(performanceId),
-        room,
-      });
-    },
-    async cool(performanceId) {
-      await client.del(performanceKeys(performanceId).meta);
-    },
-    async lose(performanceIds) {
-      for (const id of performanceIds) {
-        await client.unlink(...Object.values(performanceKeys(id)));
-        await client.srem(roomsKey, id);
-        await client.srem(warmPerformancesKey, id);
-      }
-    },
-    async passTime(performanceId, ms) {
-      const { queue, active, seen } = performanceKeys(performanceId);
-      await client.eval(passTimeScript, 3, queue, active, seen, ms);
-    },
-    nowMs: () => Date.now(),
-    async news(performanceId) {
-      return (await ear.messages(performanceId)).map((message) => parseRoomNews(performanceId, message));
-    },
-    async close() {
-      ear.close();
-      await connection.close();
-    },
-  };
-}
-
-describeRoomStore('Redis', makeUnder);
-
-holdPassContract('Redis', async () => {
-  const { connection, store: rooms, passTime, lose, close } = await makeUnder();
-  const used = new Set<number>();
-  return {
-    store: new RedisHoldStore(connection, silentLog),
-    rooms,
-    passTime,
-    async startLoad(performanceId) {
-      used.add(performanceId);
-      const start = await new RedisLoadStore(connection).startLoad(performanceId);
-      return (snapshot) => new RedisLoadStore(connection).finishLoad(start, snapshot);
-    },
-    remaining: async (performanceId) => (await readRemaining(connection, [performanceId]))[0]!,
-    loseEverything: () => lose([...used]),
-    async close() {
-      await lose([...used]);
-      await close();
-    },
-  };
-});
+holdPassContract('Redis', () => redisPasses([inject('redisUrl')]));
 
 describe('rooms on real Redis', () => {
-  let under: Awaited<ReturnType<typeof makeUnder>>;
+  let under: RedisRoomsUnderTest;
   const made: number[] = [];
   beforeAll(async () => {
-    under = await makeUnder();
+    under = await redisRooms([inject('redisUrl')]);
   });
   afterEach(() => under.lose(made.splice(0)));
   afterAll(() => under.close());
@@ -447,7 +322,7 @@ describe('rooms on real Redis', () => {
     });
 
     it('of the connection fails or rejects, without waiting', async () => {
-      const gone = await connect();
+      const gone = await connectRedis([inject('redisUrl')]);
       await gone.close();
       const store = new RedisRoomStore(gone);
       const [id, other] = [newPerformanceId(), newPerformanceId()];
@@ -475,7 +350,7 @@ describe('rooms on real Redis', () => {
         const url = new URL(inject('redisUrl'));
         proxy = await startTcpProxy(url.hostname, Number(url.port));
         url.port = String(proxy.port);
-        connection = await connect(url.href);
+        connection = await connectRedis([url.href]);
         store = new RedisRoomStore(connection);
       });
       afterEach(async () => {

@@ -1,47 +1,15 @@
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { held, holdStoreContract, kindOf, newPerformanceId, seated, wish } from '../../test/hold-store.contract.ts';
+import { connectRedis, redisHoldStore, removePerformances } from '../../test/redis-under-test.ts';
 import { StoreUnavailable } from '../lib/errors.ts';
 import { silentLog } from '../logger.ts';
-import { RedisConnection } from './connection.ts';
-import { performanceKeys, warmPerformancesKey } from './keys.ts';
+import type { RedisConnection } from './connection.ts';
+import { performanceKeys } from './keys.ts';
 import { RedisLoadStore } from './load.ts';
 import { readRemaining } from './seats.ts';
 import { RedisHoldStore } from './store.ts';
 
-async function connect(): Promise<RedisConnection> {
-  const connection = new RedisConnection([inject('redisUrl')], silentLog);
-  await connection.connect();
-  return connection;
-}
-
-/** Removes what tests have left of a performance: another file's gateway would recover its journal. */
-async function remove({ client }: RedisConnection, performanceIds: Iterable<number>): Promise<void> {
-  for (const id of performanceIds) {
-    await client.unlink(...Object.values(performanceKeys(id)));
-    await client.srem(warmPerformancesKey, id);
-  }
-}
-
-holdStoreContract('Redis', async () => {
-  const connection = await connect();
-  const used = new Set<number>();
-  return {
-    store: new RedisHoldStore(connection, silentLog),
-    async startLoad(performanceId) {
-      used.add(performanceId);
-      const start = await new RedisLoadStore(connection).startLoad(performanceId);
-      return (snapshot) => new RedisLoadStore(connection).finishLoad(start, snapshot);
-    },
-    remaining: async (performanceId) => (await readRemaining(connection, [performanceId]))[0]!,
-    async loseEverything() {
-      await connection.client.call('FLUSHALL');
-    },
-    async close() {
-      await remove(connection, used);
-      await connection.close();
-    },
-  };
-});
+holdStoreContract('Redis', () => redisHoldStore([inject('redisUrl')]));
 
 describe('on real Redis', () => {
   let connection: RedisConnection;
@@ -49,13 +17,13 @@ describe('on real Redis', () => {
   const remaining: [number, number][] = [];
   const used: number[] = [];
   beforeAll(async () => {
-    connection = await connect();
+    connection = await connectRedis([inject('redisUrl')]);
     store = new RedisHoldStore(connection, silentLog, (performanceId, places) =>
       remaining.push([performanceId, places]),
     );
   });
   afterAll(async () => {
-    await remove(connection, used);
+    await removePerformances(connection, used);
     await connection.close();
   });
 
@@ -154,7 +122,7 @@ describe('on real Redis', () => {
 
   it('nothing rejects or waits when the connection is gone: holds fail, the rest says so', async () => {
     const id = newPerformanceId();
-    const gone = await connect();
+    const gone = await connectRedis([inject('redisUrl')]);
     const goneStore = new RedisHoldStore(gone, silentLog);
     await gone.close();
     const request = wish(id, [1]);
