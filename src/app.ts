@@ -34,7 +34,7 @@ import { absenceMs, parseRoomNews, RedisRoomStore } from './lua/rooms.ts';
 import { parseSeatNews, readTakenSeats, watchSeats } from './lua/seats.ts';
 import { Settlement } from './lua/settlement.ts';
 import { RedisHoldStore } from './lua/store.ts';
-import { publish } from './lua/subscriber.ts';
+import { publish, RedisBus } from './lua/subscriber.ts';
 import { Metrics } from './metrics.ts';
 import { MysqlLedger } from './persist/ledger.ts';
 import { isMigrated } from './persist/migrate.ts';
@@ -91,7 +91,7 @@ export async function startApp(config: AppConfig, log: Log, isPortShared = false
     notify(releases.map(({ userId, reservationId }) => ({ userId, reservationId, kind: 'expired' })));
   });
   const settled = (performanceId: number): Promise<void> => flush.settled(performanceId);
-  const settlement = new Settlement({ connection, subscriber, clock, settled, log });
+  const settlement = new Settlement({ bus: new RedisBus(connection, subscriber), clock, settled, log });
   await settlement.start();
   const loadLock = new LoadLock(connection);
   const warmer = new Warmer({

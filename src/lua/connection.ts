@@ -121,7 +121,7 @@ export class RedisConnection {
     return new Redis(this.#urls[Math.floor(Math.random() * this.#urls.length)]!, options);
   }
 
-  /** How many connections have subscribed to a channel, at all nodes that answer. */
+  /** How many connections have subscribed to a channel, at all nodes that answer. Never rejects. */
   async subscribersOf(channel: string): Promise<number> {
     const { client } = this;
     const nodes = client instanceof Cluster ? client.nodes('all') : [client];

@@ -7,9 +7,8 @@
 import { randomUUID } from 'node:crypto';
 import { type Clock, sleep } from '../lib/clock.ts';
 import { messageOf, StoreUnavailable } from '../lib/errors.ts';
-import type { RedisConnection } from './connection.ts';
 import { settleChannel, settledChannel } from './keys.ts';
-import type { Subscriber } from './subscriber.ts';
+import type { Bus } from './subscriber.ts';
 
 /** A gateway that does not answer in time is taken for dead; what it left is in the journal, or lost with Redis. */
 const waitMsMax = 2000;
@@ -22,8 +21,7 @@ interface Answers {
 }
 
 export interface SettlementOptions {
-  readonly connection: RedisConnection;
-  readonly subscriber: Subscriber;
+  readonly bus: Bus;
   readonly clock: Clock;
   /** Resolves when MySQL has every hold this process was granted for the performance, or is being granted now. */
   readonly settled: (performanceId: number) => Promise<void>;
@@ -40,14 +38,14 @@ export class Settlement {
 
   /** Starts to answer other gateways. Rejects with StoreUnavailable. */
   async start(): Promise<void> {
-    const { subscriber } = this.#options;
-    await subscriber.subscribe(settledChannel, (message) => this.#count(message.toString()));
-    await subscriber.subscribe(settleChannel, (message) => void this.#answer(message.toString()));
+    const { bus } = this.#options;
+    await bus.subscribe(settledChannel, (message) => this.#count(message.toString()));
+    await bus.subscribe(settleChannel, (message) => void this.#answer(message.toString()));
   }
 
   /** Resolves when every gateway, this one too, has told MySQL all it was granted. Rejects with StoreUnavailable. */
   async settleEverywhere(performanceId: number): Promise<void> {
-    const { connection, clock, log } = this.#options;
+    const { bus, clock, log } = this.#options;
     const request = randomUUID();
     let areAllSettled = false;
     const all = new Promise<void>((resolve) => {
@@ -59,8 +57,8 @@ export class Settlement {
     });
     try {
       // What PUBLISH returns are those of one node of a cluster. Whoever comes after the count was granted nothing yet.
-      const gateways = await connection.subscribersOf(settleChannel);
-      await connection.client.publish(settleChannel, `${performanceId} ${request}`);
+      const gateways = await bus.subscribersOf(settleChannel);
+      await bus.publish(settleChannel, `${performanceId} ${request}`);
       this.#expect(request, gateways);
       let isOwnSettled = false;
       const own = this.#options.settled(performanceId).then(() => {
@@ -70,8 +68,6 @@ export class Settlement {
       if (!isOwnSettled) throw new StoreUnavailable('mysql', 'holds of this performance are not committed yet');
       if (!areAllSettled)
         log.warn('a gateway did not settle a performance in time; it is loaded without', { performanceId });
-    } catch (thrown) {
-      throw thrown instanceof StoreUnavailable ? thrown : new StoreUnavailable('redis', thrown);
     } finally {
       this.#answersTo.delete(request);
     }
@@ -91,11 +87,11 @@ export class Settlement {
   }
 
   async #answer(message: string): Promise<void> {
-    const { connection, settled, log } = this.#options;
+    const { bus, settled, log } = this.#options;
     const [performanceId, request = ''] = message.split(' ');
     try {
       await settled(Number(performanceId));
-      await connection.client.publish(settledChannel, request);
+      await bus.publish(settledChannel, request);
     } catch (thrown) {
       log.warn('another gateway was not told of a settlement', { performanceId, error: messageOf(thrown) });
     }

@@ -5,6 +5,14 @@ import { type RedisConnection, reconnectDelayMs } from './connection.ts';
 
 export type OnMessage = (message: Buffer) => void;
 
+/** How the gateways speak with each other. All reject with StoreUnavailable. */
+export interface Bus {
+  subscribe(channel: string, onMessage: OnMessage): Promise<void>;
+  publish(channel: string, message: string): Promise<void>;
+  /** How many will hear what is published now. */
+  subscribersOf(channel: string): Promise<number>;
+}
+
 export interface SubscriberLog {
   warn(message: string, fields?: Record<string, unknown>): void;
   error(message: string, fields?: Record<string, unknown>): void;
@@ -137,5 +145,28 @@ export async function publish(connection: RedisConnection, channel: string, mess
     await connection.client.publish(channel, message);
   } catch (thrown) {
     throw new StoreUnavailable('redis', thrown);
+  }
+}
+
+/** The bus over Redis. */
+export class RedisBus implements Bus {
+  readonly #connection: RedisConnection;
+  readonly #subscriber: Subscriber;
+
+  constructor(connection: RedisConnection, subscriber: Subscriber) {
+    this.#connection = connection;
+    this.#subscriber = subscriber;
+  }
+
+  subscribe(channel: string, onMessage: OnMessage): Promise<void> {
+    return this.#subscriber.subscribe(channel, onMessage);
+  }
+
+  publish(channel: string, message: string): Promise<void> {
+    return publish(this.#connection, channel, message);
+  }
+
+  subscribersOf(channel: string): Promise<number> {
+    return this.#connection.subscribersOf(channel);
   }
 }

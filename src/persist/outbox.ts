@@ -1,11 +1,43 @@
 /** The outbox: what happened, written where it happened, read in order and removed once it was told. */
-import type { OutboxEvent } from '../domain/account.ts';
+import type { OutboxEvent, OutboxKind } from '../domain/account.ts';
 import { integerLiteral, type Statements } from './database.ts';
+
+/** The numbers are what MySQL stores. */
+const kinds: readonly OutboxKind[] = [
+  'reservation.held',
+  'reservation.confirmed',
+  'reservation.cancelled',
+  'reservation.expired',
+  'payment.completed',
+  'payment.refunded',
+];
+
+/** A line an event: kind, reservation, performance, user, amount. Half the bytes of JSON, and nothing in it to escape. */
+function lineOf({ kind, reservationId, performanceId, userId, amount }: OutboxEvent): string {
+  const line = `${kinds.indexOf(kind)} ${reservationId} ${performanceId} ${userId}`;
+  return amount === undefined ? line : `${line} ${amount}`;
+}
+
+function eventOf(line: string): OutboxEvent {
+  const [kind, reservationId = '', performanceId, userId, amount] = line.split(' ');
+  const event = {
+    kind: kinds[Number(kind)]!,
+    reservationId,
+    performanceId: Number(performanceId),
+    userId: Number(userId),
+  };
+  return amount === undefined ? event : { ...event, amount: Number(amount) };
+}
+
+/** Rows of earlier versions are JSON. */
+function eventsOf(text: string): OutboxEvent[] {
+  return text.startsWith('[') ? JSON.parse(text) : text.split('\n').map(eventOf);
+}
 
 /** Inside the transaction of what happened: one row, however many events. */
 export async function writeOutbox(statements: Statements, events: readonly OutboxEvent[]): Promise<void> {
   if (events.length === 0) return;
-  await statements.write('INSERT INTO outbox (events) VALUES (?)', [JSON.stringify(events)]);
+  await statements.write('INSERT INTO outbox (events) VALUES (?)', [events.map(lineOf).join('\n')]);
 }
 
 export interface OutboxRow {
@@ -20,7 +52,7 @@ export interface OutboxRow {
  */
 export async function readOutbox(statements: Statements, rowsMax: number): Promise<OutboxRow[]> {
   const rows = await statements.rows('SELECT id, events FROM outbox ORDER BY id LIMIT ?', [rowsMax]);
-  return rows.map((row) => ({ id: row['id'], events: JSON.parse(row['events']) as OutboxEvent[] }));
+  return rows.map((row) => ({ id: row['id'], events: eventsOf(row['events']) }));
 }
 
 /**
