@@ -99,11 +99,35 @@ function remainingOf(snapshot: Snapshot): number {
  */
 const issuedUnknownMax = 50_000;
 
+/** The number behind which a room that Redis has lost goes on. */
+export function issuedAfterLoss(room: Room): number {
+  return room.issued === 0 ? 0 : room.issued + issuedUnknownMax;
+}
+
 /** The waiting room as warm.lua takes it. */
 function packRoom(room: Room | null): Buffer {
   if (room === null) return Buffer.alloc(0);
-  const issued = room.issued === 0 ? 0 : room.issued + issuedUnknownMax;
-  return scriptPackr.pack([room.revision, issued, ...roomFields(room)]);
+  return scriptPackr.pack([room.revision, issuedAfterLoss(room), ...roomFields(room)]);
+}
+
+/** The fields of meta. */
+export function metaOf(snapshot: Snapshot, loadId: string, nowMs: number) {
+  const { performance } = snapshot;
+  const { seating } = performance;
+  return {
+    kind: seating.kind,
+    places: placesOf(performance),
+    remaining: remainingOf(snapshot),
+    price: performance.price,
+    holdSeconds: performance.holdSeconds,
+    perUser: performance.maxReservationsPerUser,
+    partyMax: seating.kind === 'capacity' ? seating.maxPartySize : 0,
+    opensAt: performance.bookingOpensAtMs ?? 0,
+    closesAt: performance.bookingClosesAtMs ?? 0,
+    load: loadId,
+    // Not from 0 again: whoever missed the load must see a gap.
+    revision: nowMs,
+  };
 }
 
 /** Writes the snapshot and makes it the truth of Redis, unless it is warm already or void. Rejects with StoreUnavailable. */
@@ -112,8 +136,6 @@ export async function finishLoad(
   start: LoadStart,
   snapshot: Snapshot,
 ): Promise<LoadResult> {
-  const { performance } = snapshot;
-  const { seating } = performance;
   const keys = performanceKeys(start.performanceId);
   const loadId = randomUUID();
   const loaded = loadKeys(start.performanceId, loadId);
@@ -138,20 +160,6 @@ export async function finishLoad(
       if (fields.length > 0) pipeline.expire(key, loadKeysExpireSeconds);
     }
     for (const [error] of (await pipeline.exec()) ?? []) if (error !== null) throw error;
-    const meta = {
-      kind: seating.kind,
-      places: placesOf(performance),
-      remaining: remainingOf(snapshot),
-      price: performance.price,
-      holdSeconds: performance.holdSeconds,
-      perUser: performance.maxReservationsPerUser,
-      partyMax: seating.kind === 'capacity' ? seating.maxPartySize : 0,
-      opensAt: performance.bookingOpensAtMs ?? 0,
-      closesAt: performance.bookingClosesAtMs ?? 0,
-      load: loadId,
-      // Not from 0 again: whoever missed the load must see a gap.
-      revision: nowMs,
-    };
     const reply = await connection.runOne(
       warmCall(
         keys,
@@ -159,7 +167,9 @@ export async function finishLoad(
         start.voidBefore,
         writes.map(([, fields]) => fields.length > 0),
         packRoom(snapshot.room),
-        Object.entries(meta).flat().map(String),
+        Object.entries(metaOf(snapshot, loadId, nowMs))
+          .flat()
+          .map(String),
       ),
     );
     // Again: Redis may have been emptied since the first time, and the recovery looks at the journals named here only.
