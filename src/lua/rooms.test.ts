@@ -11,6 +11,7 @@ import {
   told,
   waitingOf,
 } from '../../test/room-store.contract.ts';
+import { passTimeScript } from '../../test/simulation/pass-time.ts';
 import { startTcpProxy } from '../../test/tcp-proxy.ts';
 import type { PlaceDecision } from '../domain/stores.ts';
 import type { AdmissionRound, PlaceRequest, Room, RoomNews } from '../domain/waiting-room.ts';
@@ -32,23 +33,6 @@ async function connect(url = inject('redisUrl')): Promise<RedisConnection> {
   await connection.connect();
   return connection;
 }
-
-/** All that a room remembers of time becomes so much earlier. KEYS: queue, active, seen. */
-const passTimeScript = `
-local ms = tonumber(ARGV[1])
-for _, field in ipairs({ 'at', 'sweptAt', 'saidAt', 'graceUntil', 'measuredFrom', 'opensAt' }) do
-  local value = tonumber(redis.call('HGET', KEYS[1], field) or '') or 0
-  if value > 0 then
-    redis.call('HSET', KEYS[1], field, string.format('%.3f', value - ms))
-  end
-end
-for i = 2, 3 do
-  local all = redis.call('ZRANGE', KEYS[i], 0, -1, 'WITHSCORES')
-  for k = 1, #all, 2 do
-    redis.call('ZADD', KEYS[i], string.format('%.3f', tonumber(all[k + 1]) - ms), all[k])
-  end
-end
-return 1`;
 
 /** What rooms publish: one connection that hears, and one that says when everything so far has been heard. */
 class Ear {
