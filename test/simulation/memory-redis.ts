@@ -194,7 +194,7 @@ export class MemoryRedis {
 
   /** TIME: milliseconds with a fraction, to the microsecond. */
   timeMs(): number {
-    return Math.floor(this.#nowMs() * 1000) / 1000;
+    return Math.round(this.#nowMs() * 1000) / 1000;
   }
 
   /** TIME in whole milliseconds. */
