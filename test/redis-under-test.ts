@@ -9,6 +9,7 @@ import { readRemaining } from '../src/lua/seats.ts';
 import { RedisHoldStore } from '../src/lua/store.ts';
 import { type HoldStoreUnderTest, newUser, type PassesUnderTest, seated } from './hold-store.contract.ts';
 import type { RoomStoreUnderTest } from './room-store.contract.ts';
+import { passTimeScript } from './simulation/pass-time.ts';
 
 export async function connectRedis(urls: readonly string[]): Promise<RedisConnection> {
   const connection = new RedisConnection(urls, silentLog);
@@ -24,23 +25,6 @@ export async function removePerformances({ client }: RedisConnection, performanc
     await client.srem(roomsKey, id);
   }
 }
-
-/** All that a room remembers of time becomes so much earlier. KEYS: queue, active, seen. */
-const passTimeScript = `
-local ms = tonumber(ARGV[1])
-for _, field in ipairs({ 'at', 'sweptAt', 'saidAt', 'graceUntil', 'measuredFrom', 'opensAt' }) do
-  local value = tonumber(redis.call('HGET', KEYS[1], field) or '') or 0
-  if value > 0 then
-    redis.call('HSET', KEYS[1], field, string.format('%.3f', value - ms))
-  end
-end
-for i = 2, 3 do
-  local all = redis.call('ZRANGE', KEYS[i], 0, -1, 'WITHSCORES')
-  for k = 1, #all, 2 do
-    redis.call('ZADD', KEYS[i], string.format('%.3f', tonumber(all[k + 1]) - ms), all[k])
-  end
-end
-return 1`;
 
 /** What rooms publish: one connection that hears, and one that says when everything so far has been heard. */
 export class Ear {

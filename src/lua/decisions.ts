@@ -22,8 +22,8 @@ export const HoldCode = {
 } as const;
 
 /** `[remaining, price, holdSeconds, endMs, journalId, results]`, see hold.lua. */
-type HoldReply = [number, number, number, number, string, HoldResult[]];
-type HoldResult = [number, ...unknown[]];
+export type HoldReply = [number, number, number, number, string, HoldResult[]];
+export type HoldResult = [number, ...unknown[]];
 
 // Refusals without a detail of their own are made once: the rush is made of them.
 const soldOut: HoldDecision = refuse({ code: Code.soldOut, detail: 'Not enough places are left.' });
@@ -48,13 +48,21 @@ export type RemainingListener = (performanceId: number, remaining: number) => vo
 
 /** One decision a request; `onRemaining` gets the places left where the script has said them. */
 export function decisionsOf(group: HoldGroup, reply: unknown, onRemaining: RemainingListener): HoldDecision[] {
-  const { performanceId, requests } = group;
+  const { requests } = group;
   if (reply === null) return requests.map(() => cold);
   if (!Buffer.isBuffer(reply)) {
     const error = reply instanceof Error ? reply : new StoreUnavailable('redis', 'unexpected reply of hold.lua');
     return requests.map(() => ({ kind: 'failed', error }));
   }
-  const [remaining, price, holdSeconds, endMs, journalId, results]: HoldReply = scriptPackr.unpack(reply);
+  return decisionsFrom(group, scriptPackr.unpack(reply) as HoldReply, onRemaining);
+}
+
+/** As `decisionsOf`, of a reply that is read already. */
+export function decisionsFrom(
+  { performanceId, requests }: HoldGroup,
+  [remaining, price, holdSeconds, endMs, journalId, results]: HoldReply,
+  onRemaining: RemainingListener,
+): HoldDecision[] {
   onRemaining(performanceId, remaining);
   const grant: Grant = { price, holdSeconds, endMs, journal: { id: journalId, open: 0 } };
   const decisions: HoldDecision[] = new Array(requests.length);

@@ -72,18 +72,22 @@ function remainingOf(snapshot: Snapshot): number {
  */
 const issuedUnknownMax = 50_000;
 
+/** The number behind which a room that Redis has lost goes on. */
+export function issuedAfterLoss(room: Room): number {
+  return room.issued === 0 ? 0 : room.issued + issuedUnknownMax;
+}
+
 /** The waiting room as warm.lua takes it. */
 function packRoom(room: Room | null): Buffer {
   if (room === null) return Buffer.alloc(0);
-  const issued = room.issued === 0 ? 0 : room.issued + issuedUnknownMax;
-  return scriptPackr.pack([room.revision, issued, ...roomFields(room)]);
+  return scriptPackr.pack([room.revision, issuedAfterLoss(room), ...roomFields(room)]);
 }
 
-/** Fields and values of meta, see hold.lua. */
-function metaOf(snapshot: Snapshot, loadId: string, nowMs: number): string[] {
+/** The fields of meta, see hold.lua. */
+export function metaOf(snapshot: Snapshot, loadId: string, nowMs: number) {
   const { performance } = snapshot;
   const { seating } = performance;
-  const meta = {
+  return {
     kind: seating.kind,
     places: placesOf(performance),
     remaining: remainingOf(snapshot),
@@ -97,7 +101,6 @@ function metaOf(snapshot: Snapshot, loadId: string, nowMs: number): string[] {
     // Not from 0 again: whoever missed the load must see a gap.
     revision: nowMs,
   };
-  return Object.entries(meta).flat().map(String);
 }
 
 /** Loads into real Redis. */
@@ -139,7 +142,9 @@ export class RedisLoadStore implements LoadStore {
       await connection.client.sadd(warmPerformancesKey, performanceId);
       await this.#write(loaded, lists);
       const isLoaded = lists.map((fields) => fields.length > 0);
-      const meta = metaOf(snapshot, loadId, nowMs);
+      const meta = Object.entries(metaOf(snapshot, loadId, nowMs))
+        .flat()
+        .map(String);
       const reply = await connection.runOne(
         warmCall(keys, loaded, voidBefore, isLoaded, packRoom(snapshot.room), meta),
       );

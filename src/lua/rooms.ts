@@ -34,16 +34,16 @@ const kindNumbers = { join: 0, look: 1, leave: 2, restore: 3 } as const;
 export const PlaceCode = { open: 0, joined: 1, waits: 2, admitted: 3, left: 4, expired: 5, lost: 6 } as const;
 
 /** `[rate, opensAt, results]`, see queue-serve.lua. */
-type ServeReply = [number, number, [number, ...number[]][]];
+export type ServeReply = [number, number, [number, ...number[]][]];
 /** `[isOn, admitted, expired, left, issued, earlyFrom, earlyTo]`, see queue-admit.lua. */
-type AdmitReply = [number, number, number, number, number, number, number];
+export type AdmitReply = [number, number, number, number, number, number, number];
 /** See queue-admit.lua. */
 type NewsHead = [number, number, number, number[], number[], number, number];
 
 const seenPerCallMax = 20_000;
-const drawnPerCallMax = 1000;
+export const drawnPerCallMax = 1000;
 /** A room that is off needs no admission but for those who waited when it was turned off. */
-const offRoundsSkipped = 2;
+export const offRoundsSkipped = 2;
 
 const open: Place = { status: 'open' };
 const left: Place = { status: 'left' };
@@ -100,7 +100,7 @@ export class RedisRoomStore implements RoomStore {
       // No room: Redis has lost it, the next request of it loads the performance.
       if (!Buffer.isBuffer(reply)) continue;
       const performanceId = ids[i]!;
-      const round = roundOf(performanceId, reply);
+      const round = roundOf(performanceId, scriptPackr.unpack(reply) as AdmitReply);
       if (!round.isOn && round.admitted === 0 && round.drawDue === null)
         this.#skips.set(performanceId, offRoundsSkipped);
       rounds.push(round);
@@ -198,7 +198,11 @@ function decisionsOf(requests: readonly PlaceRequest[], reply: unknown): PlaceDe
     const error = reply instanceof Error ? reply : new StoreUnavailable('redis', 'unexpected reply of queue-serve.lua');
     return requests.map(() => ({ status: 'failed', error }));
   }
-  const [rate, opensAt, results]: ServeReply = scriptPackr.unpack(reply);
+  return placesFrom(requests, scriptPackr.unpack(reply) as ServeReply);
+}
+
+/** One decision a request, from what queue-serve.lua answered. */
+export function placesFrom(requests: readonly PlaceRequest[], [rate, opensAt, results]: ServeReply): PlaceDecision[] {
   return requests.map((_, i) => {
     const result = results[i];
     if (result === undefined) {
@@ -237,8 +241,11 @@ function placeOf(result: readonly number[], rate: number, opensAt: number): Plac
   }
 }
 
-function roundOf(performanceId: number, reply: Buffer): AdmissionRound {
-  const [isOn, admitted, ended, gone, issued, firstArrival, lastArrival]: AdmitReply = scriptPackr.unpack(reply);
+/** What queue-admit.lua answered, in words. */
+export function roundOf(
+  performanceId: number,
+  [isOn, admitted, ended, gone, issued, firstArrival, lastArrival]: AdmitReply,
+): AdmissionRound {
   return {
     performanceId,
     isOn: isOn === 1,
