@@ -6,7 +6,7 @@ import { Database } from './database.ts';
 import { migrate } from './migrate.ts';
 import { insertPerformance, readSnapshot } from './performances.ts';
 import { MysqlRoomLedger } from './room-ledger.ts';
-import { readDraws, readRoom, writeIssued, writeRoom } from './rooms.ts';
+import { readRoom, writeRoom } from './rooms.ts';
 
 const settings: RoomSettings = {
   mode: 'on',
@@ -111,84 +111,6 @@ describe('waiting rooms in MySQL', () => {
       const room = await writeRoom(database, id, { ...settings, admitPerSecond: 2.5 });
       await ledger.writeIssued(id, 41);
       expect((await readSnapshot(database, id))!.room).toEqual({ ...room, issued: 41 });
-    });
-  });
-
-  describe('the tickets given out', () => {
-    it('only grow', async () => {
-      const id = await performanceId();
-      await writeRoom(database, id, settings);
-      const seen: (number | undefined)[] = [];
-      for (const issued of [10, 7, 10, 2 ** 40, 11]) {
-        await ledger.writeIssued(id, issued);
-        seen.push((await readRoom(database, id))?.issued);
-      }
-      expect(seen).toEqual([10, 10, 10, 2 ** 40, 2 ** 40]);
-    });
-
-    it('written by two leaders at once are the most that either has seen', async () => {
-      const id = await performanceId();
-      await writeRoom(database, id, settings);
-      const counts = Array.from({ length: 20 }, (_, i) => ((i * 7) % 20) + 1);
-      await Promise.all(counts.map((count, i) => writeIssued(i % 2 === 0 ? database : other, id, count)));
-      expect(await readRoom(database, id)).toMatchObject({ issued: 20 });
-    });
-
-    it('stay when the settings change, which has no revision from them', async () => {
-      const id = await performanceId();
-      await writeRoom(database, id, settings);
-      await ledger.writeIssued(id, 5);
-      expect(await writeRoom(database, id, { ...settings, maxActive: 1 })).toMatchObject({ issued: 5, revision: 2 });
-    });
-
-    it('of a performance without a room are nobody’s', async () => {
-      const id = await performanceId();
-      await ledger.writeIssued(id, 5);
-      expect(await readRoom(database, id)).toBeNull();
-    });
-  });
-
-  describe('a draw', () => {
-    it('is stored once: the first seed is the one that counts', async () => {
-      const id = await performanceId();
-      const first = drawOf(id, 1, 500, 'a');
-      expect(await ledger.writeDraw(first)).toEqual(first);
-      expect(await ledger.writeDraw({ ...first, seed: seedOf('b') })).toEqual(first);
-      expect(await ledger.readDraws(id)).toEqual([first]);
-    });
-
-    it('keeps its range too, whatever a leader that is behind believes', async () => {
-      const id = await performanceId();
-      const first = drawOf(id, 1, 500, 'a');
-      await ledger.writeDraw(first);
-      expect(await ledger.writeDraw(drawOf(id, 1, 400, 'b'))).toEqual(first);
-    });
-
-    it('by many leaders at once has one seed, which all of them are told', async () => {
-      for (let round = 0; round < 10; round++) {
-        const id = await performanceId();
-        const draws = [...'0123456789abcdef'].map((digit) => drawOf(id, 1, 9, digit));
-        const ledgers = [ledger, new MysqlRoomLedger(other)];
-        const stored = await Promise.all(draws.map((draw, i) => ledgers[i % 2]!.writeDraw(draw)));
-        expect(new Set(stored.map(({ seed }) => seed)).size).toBe(1);
-        expect(await readDraws(other, id)).toEqual([stored[0]]);
-      }
-    });
-
-    it('is one of several, in order, each with its seed; those of other performances stand apart', async () => {
-      const [id, another] = [await performanceId(), await performanceId()];
-      const draws = [drawOf(id, 100, 2 ** 33, 'c'), drawOf(id, 1, 10, 'a'), drawOf(id, 11, 99, 'b')];
-      for (const draw of draws) expect(await ledger.writeDraw(draw)).toEqual(draw);
-      await ledger.writeDraw(drawOf(another, 1, 10, 'd'));
-      expect(await ledger.readDraws(id)).toEqual([draws[1], draws[2], draws[0]]);
-      expect(await ledger.readDraws(await performanceId())).toEqual([]);
-    });
-
-    it('is refused with a seed that does not fit, not cut', async () => {
-      const id = await performanceId();
-      const draw = { ...drawOf(id, 1, 2, 'a'), seed: 'a'.repeat(65) };
-      await expect(ledger.writeDraw(draw)).rejects.toThrow();
-      expect(await ledger.readDraws(id)).toEqual([]);
     });
   });
 
