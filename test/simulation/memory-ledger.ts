@@ -293,7 +293,7 @@ export class MemoryRoomLedger implements RoomLedger {
   }
 
   async writeDraw(draw: Draw): Promise<Draw> {
-    if (draw.seed.length > seedLengthMax) throw new RangeError('a seed is too long');
+    if (draw.seed.length > seedLengthMax) throw new Error('a seed is too long');
     const draws = this.#mysql.draws.get(draw.performanceId) ?? [];
     const stored = draws.find((each) => each.firstArrival === draw.firstArrival);
     if (stored !== undefined) return stored;
