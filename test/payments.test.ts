@@ -303,21 +303,6 @@ describe('paying', () => {
   });
 });
 
-it('the statement that confirms compares the owner as well, whatever stood before it', async () => {
-  const performanceId = await seated(1);
-  const { userId, reservationId } = await heldBy(performanceId);
-  const stranger = newUserId();
-  await charge(url, stranger, 5000);
-  const database = new Database(inject('mysqlUrl'), silentLog, 1);
-  onTestFinished(() => database.close());
-  expect(await payInMysql(database, reservationId, stranger)).toEqual({ kind: 'not_held' });
-  expect((await pay(url, userId, reservationId)).status).toBe(201);
-  // Nor does a stranger get the owner's receipt.
-  expect(await payInMysql(database, reservationId, stranger)).toEqual({ kind: 'not_held' });
-  expect(await balanceOf(url, stranger)).toBe(5000);
-  await expectSalesRight(performanceId);
-});
-
 describe('fifty payments at once of one hold, at two gateways', () => {
   it.each<[string, (i: number) => string | undefined]>([
     ['without a key', () => undefined],
@@ -338,19 +323,6 @@ describe('fifty payments at once of one hold, at two gateways', () => {
     expect(await storedEntries(userId)).toHaveLength(2);
     expect(await storedPayments(reservationId)).toEqual([{ status: 1, amount: 2000, balance: 3000 }]);
     await expectSalesRight(performanceId);
-  });
-
-  it('straight at MySQL, on fifty connections, are one charge and one answer', async () => {
-    const performanceId = await seated(2);
-    const { userId, reservationId } = await heldBy(performanceId, { seats: [1, 2] });
-    const database = new Database(inject('mysqlUrl'), silentLog, 50);
-    onTestFinished(() => database.close());
-    const results = await Promise.all(Array.from({ length: 50 }, () => payInMysql(database, reservationId, userId)));
-    expect(results.filter(({ kind }) => kind === 'paid')).toHaveLength(1);
-    expect(results.filter(({ kind }) => kind === 'paid_before')).toHaveLength(49);
-    const payments = results.map((result) => ('payment' in result ? result.payment : null));
-    for (const payment of payments) expect(payment).toEqual(payments[0]);
-    expect(await brokenSales(performanceId)).toEqual([]);
   });
 });
 

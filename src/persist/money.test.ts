@@ -7,7 +7,8 @@ import { silentLog } from '../logger.ts';
 import { Database } from './database.ts';
 import { MysqlMoney } from './money.ts';
 
-moneyContract('MySQL', () => openMysqlLedger({ connectionsMax: 20 }));
+// More at once than any gateway would: what keeps the books right must be MySQL, not a queue in front of it.
+moneyContract('MySQL', () => openMysqlLedger({ connectionsMax: 30 }));
 
 it('every question of money says so when MySQL does not answer', async () => {
   const url = new URL(inject('mysqlUrl'));

@@ -383,7 +383,7 @@ async function run(seed: number): Promise<void> {
 
 describe('the fake of MySQL and MySQL itself', () => {
   it(`do the same in ${sequences} sequences of ${stepsMax} steps from seed ${firstSeed} on`, {
-    timeout: 120_000,
+    timeout: sequences * 3000,
   }, async () => {
     for (let seed = firstSeed; seed < firstSeed + sequences; seed++) await run(seed);
     if (process.env['LEDGER_SEED'] !== undefined) return;

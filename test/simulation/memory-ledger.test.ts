@@ -53,6 +53,18 @@ it('ends holds by its own clock, at the very millisecond, and tells who asked fo
   expect(told).toEqual([[second.reservationId], [first.reservationId]]);
 });
 
+it('knows one end of a reservation, however often it was moved', async () => {
+  let nowMs = 10_000;
+  const mysql = new MemoryMysql(() => nowMs);
+  const ledger = new MemoryLedger(mysql);
+  const hold = { ...grant(mysql.insertPerformance(clubPlan(10)), 1), holdMs: 5000 };
+  await ledger.persistHolds([hold]);
+  for (const agoMs of [-2000, 1000, -4000, -2000]) mysql.lapse(hold.reservationId, agoMs);
+  expect(await ledger.expireDue(10)).toEqual([]);
+  nowMs = 20_000;
+  expect(await ledger.expireDue(10)).toMatchObject([{ reservationId: hold.reservationId }]);
+});
+
 it('is available as long as nobody says otherwise, for each process alone', () => {
   const mysql = new MemoryMysql(Date.now);
   const [one, two] = [new MemoryLedger(mysql), new MemoryLedger(mysql)];

@@ -174,16 +174,16 @@ export class MemoryMysql {
   /** Held reservations whose time is over, oldest first, at most `countMax`. The caller gives each of them up. */
   takeDue(countMax: number): StoredReservation[] {
     const nowMs = this.nowMs();
-    const taken: StoredReservation[] = [];
+    const taken = new Set<StoredReservation>();
     for (let due = this.#due.first; due !== undefined; due = this.#due.first) {
-      if (due.endsAtMs > nowMs || taken.length >= countMax) break;
+      if (due.endsAtMs > nowMs || taken.size >= countMax) break;
       this.#due.removeFirst();
       // What was paid, given up or moved meanwhile stays in the index until its time.
       const reservation = this.reservations.get(due.reservationId);
       const isHeld = reservation?.status === ReservationStatus.HELD;
-      if (isHeld && reservation.holdEndsAtMs === due.endsAtMs) taken.push(reservation);
+      if (isHeld && reservation.holdEndsAtMs === due.endsAtMs) taken.add(reservation);
     }
-    return taken;
+    return [...taken];
   }
 
   /** Moves the end of a reservation's time: to `agoMs` before now. */
