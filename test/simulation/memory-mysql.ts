@@ -117,6 +117,7 @@ export class MemoryMysql {
   readonly #nowMs: () => number;
   readonly #due = new DueHolds();
   #lastId = 0;
+  #lastPerformanceId = 0;
 
   /** `nowMs`: this server's clock, Unix milliseconds; a part of a millisecond does not count. */
   constructor(nowMs: () => number) {
@@ -144,8 +145,9 @@ export class MemoryMysql {
     return result;
   }
 
-  /** Stores a performance, with an id of its own where none is given. Returns its id. */
-  insertPerformance(plan: PerformancePlan, performanceId = this.performances.size + 1): number {
+  /** Stores a performance, under the next id where none is given. Returns its id. */
+  insertPerformance(plan: PerformancePlan, performanceId = this.#lastPerformanceId + 1): number {
+    this.#lastPerformanceId = Math.max(this.#lastPerformanceId, performanceId);
     this.performances.set(performanceId, {
       performance: { ...plan, performanceId },
       remaining: plan.seating.kind === 'capacity' ? placesOf(plan) : 0,
