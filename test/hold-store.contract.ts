@@ -485,27 +485,71 @@ export function holdStoreContract(name: string, makeStore: () => Promise<HoldSto
         expect(held((await ask(wish(id, [1])))[0]).versions).toEqual([4]);
       });
 
-      it('while the performance is cold makes a load under way void, and the next one is good', async () => {
+      it('while the performance is cold is not missed by a load under way that has read MySQL before', async () => {
         const holding = live(60_000);
         const id = newPerformanceId();
-        const snapshot = seated(id, { changed: [seatOf(holding, 1, 1)], live: [holding] });
+        const stale = seated(id, { changed: [seatOf(holding, 1, 1)], live: [holding] });
         const finish = await under.startLoad(id);
         await store.release([{ ...holding, performanceId: id, endsPass: false, seatVersions: [1, 2] }]);
-        expect(await finish(snapshot)).toBe('void');
-        expect((await ask(wish(id, [1]))).map(kindOf)).toEqual(['cold']);
-        const changed = [{ seat: 1, status: SeatStatus.AVAILABLE, version: 2, reservationId: null }];
-        expect(await load(seated(id, { changed }))).toBe('warmed');
+        expect(await finish(stale)).toBe('warmed');
+        expect(await under.remaining(id)).toBe(10);
         expect(held((await ask(wish(id, [1])))[0]).versions).toEqual([3]);
       });
 
-      it('while the performance is cold makes a load void whatever was released with it or before', async () => {
+      it('while the performance is cold changes nothing of a load that has read MySQL after', async () => {
         const [first, second] = [live(60_000), live(60_000)];
         const id = newPerformanceId();
-        const released = { ...first, performanceId: id, endsPass: false, seatVersions: [1, 2] };
-        await store.release([released]);
+        await store.release([{ ...first, performanceId: id, endsPass: false, seatVersions: [1, 2] }]);
+        expect(await load(seated(id, { changed: [seatOf(second, 1, 3)], live: [second] }))).toBe('warmed');
+        expect(await under.remaining(id)).toBe(9);
+        expect((await ask(wish(id, [1]))).map(kindOf)).toEqual(['seat_taken']);
+      });
+
+      it('of places, while the performance is cold, is not missed either', async () => {
+        const party = live(60_000, 4);
+        const id = newPerformanceId();
         const finish = await under.startLoad(id);
-        await store.release([released, { ...second, performanceId: id, endsPass: false, seatVersions: [2, 2] }]);
-        expect(await finish(seated(id, { changed: [seatOf(second, 2, 1)], live: [second] }))).toBe('void');
+        await store.release([{ ...party, performanceId: id, endsPass: false, seatVersions: [] }]);
+        expect(await finish(capacity(id, { live: [party] }))).toBe('warmed');
+        expect(await under.remaining(id)).toBe(10);
+      });
+
+      it('of a hold that only the journal has, while the performance is cold, is not missed either', async () => {
+        const id = await warm();
+        const request = wish(id, [1]);
+        held((await ask(request))[0]);
+        await store.cool(id, []);
+        const finish = await under.startLoad(id);
+        await store.release([releaseOf(request, [1, 2])]);
+        expect(await finish(seated(id))).toBe('warmed');
+        expect(await under.remaining(id)).toBe(10);
+        expect(held((await ask(wish(id, [1])))[0]).versions).toEqual([3]);
+      });
+
+      it('of many while a load is under way does not keep the load from its end', async () => {
+        const id = newPerformanceId();
+        const holders = Array.from({ length: 10 }, () => live(60_000));
+        const changed = holders.map((each, i) => seatOf(each, i + 1, 1));
+        const finish = await under.startLoad(id);
+        for (const [i, each] of holders.slice(0, 8).entries()) {
+          if (i % 2 === 0) {
+            await store.release([{ ...each, performanceId: id, endsPass: false, seatVersions: [i + 1, 2] }]);
+          } else {
+            await store.confirm([{ ...each, performanceId: id, seatVersions: [i + 1, 2] }]);
+          }
+        }
+        expect(await finish(seated(id, { changed, live: holders }))).toBe('warmed');
+        expect(await under.remaining(id)).toBe(4);
+        const asked = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10].map((seat) => wish(id, [seat]));
+        const free = ['held', 'seat_taken'];
+        expect((await ask(...asked)).map(kindOf)).toEqual([
+          ...free,
+          ...free,
+          ...free,
+          ...free,
+          'seat_taken',
+          'seat_taken',
+        ]);
       });
     });
 

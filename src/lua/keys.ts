@@ -9,6 +9,7 @@ export interface PerformanceKeys {
   readonly expiry: string;
   readonly journal: string;
   readonly void: string;
+  readonly late: string;
   readonly lock: string;
   readonly queue: string;
   readonly tickets: string;
@@ -35,6 +36,7 @@ export function performanceKeys(performanceId: number): PerformanceKeys {
     expiry: `${tag}:expiry`,
     journal: `${tag}:journal`,
     void: `${tag}:void`,
+    late: `${tag}:late`,
     lock: `${tag}:lock`,
     queue: `${tag}:queue`,
     tickets: `${tag}:queue:tickets`,

@@ -37,7 +37,7 @@ export const coolScript = loadScript('cool', 5);
 export const forgetScript = loadScript('forget', 3);
 export const journalScript = loadScript('journal', 1);
 export const timeScript = loadScript('time', 1);
-export const warmScript = loadScript('warm', 12);
+export const warmScript = loadScript('warm', 13);
 export const queueServeScript = loadScript('queue-serve', 9);
 export const queueAdmitScript = loadScript('queue-admit', 8);
 export const queueDrawScript = loadScript('queue-draw', 5);
@@ -63,7 +63,7 @@ export function releaseCall(keys: PerformanceKeys, releases: Buffer): ScriptCall
   const { meta, seats, reservations, users, expiry, tickets, active, used, seatsChannel } = keys;
   return {
     script: releaseScript,
-    keys: [meta, seats, reservations, users, expiry, keys.void, tickets, active, used],
+    keys: [meta, seats, reservations, users, expiry, keys.late, tickets, active, used],
     args: [releases, seatsChannel],
   };
 }
@@ -73,7 +73,7 @@ export function confirmCall(keys: PerformanceKeys, sales: Buffer): ScriptCall {
   const { meta, seats, reservations, expiry, tickets, active, used, seatsChannel } = keys;
   return {
     script: confirmScript,
-    keys: [meta, seats, reservations, expiry, keys.void, tickets, active, used],
+    keys: [meta, seats, reservations, expiry, keys.late, tickets, active, used],
     args: [sales, seatsChannel],
   };
 }
@@ -115,7 +115,7 @@ export function warmCall(
   const { seats, reservations, users, expiry, journal, queue, seatsChannel } = keys;
   return {
     script: warmScript,
-    keys: [keys.meta, seats, reservations, users, expiry, journal, keys.void, queue, ...loaded],
+    keys: [keys.meta, seats, reservations, users, expiry, journal, keys.void, keys.late, queue, ...loaded],
     args: [voidBefore, isLoaded.map(Number).join(''), room, seatsChannel, ...meta],
   };
 }

@@ -56,6 +56,14 @@ export async function changeBalance(statements: Statements, change: Change): Pro
   return balance;
 }
 
+/** The balance that an earlier request with this id has left; null where there was none. */
+async function balanceOfRequest(statements: Statements, requestId: string): Promise<number | null> {
+  const rows = await statements.rows('SELECT balance FROM balance_entries WHERE request_id = ?', [
+    uuidToBytes(requestId),
+  ]);
+  return rows[0]?.['balance'] ?? null;
+}
+
 /** Charges an account; a repeat with the same request id gives the first balance again. Null: it would be too much. */
 export async function charge(
   database: Database,
@@ -64,19 +72,19 @@ export async function charge(
   requestId: string,
 ): Promise<number | null> {
   try {
-    return await database.transaction(async (transaction) => {
+    const charged = await database.transaction(async (transaction) => {
       const change = { userId, type: 'charge', amount, reservationId: null, requestId } as const;
       const balance = await changeBalance(transaction, change);
       if (balance === null) transaction.isRollback = true;
       return balance;
     });
+    // No room for it a second time is what a repeat meets where the first one has filled the account.
+    return charged ?? (await balanceOfRequest(database, requestId));
   } catch (thrown) {
     if (codeOf(thrown) !== 'ER_DUP_ENTRY') throw thrown;
-    const rows = await database.rows('SELECT balance FROM balance_entries WHERE request_id = ?', [
-      uuidToBytes(requestId),
-    ]);
-    if (rows[0] === undefined) throw thrown;
-    return rows[0]['balance'];
+    const balance = await balanceOfRequest(database, requestId);
+    if (balance === null) throw thrown;
+    return balance;
   }
 }
 

@@ -255,8 +255,10 @@ export class Database implements Statements {
     try {
       return await action();
     } catch (thrown) {
-      if (!isUnavailable(thrown)) throw thrown;
-      if (!isBusy(thrown)) this.#health.suspect();
+      // Locks lost again and again: the transaction left nothing behind, and a later one may have more luck.
+      const isLocked = retryableCodes.has(codeOf(thrown));
+      if (!isLocked && !isUnavailable(thrown)) throw thrown;
+      if (!isLocked && !isBusy(thrown)) this.#health.suspect();
       throw new StoreUnavailable('mysql', thrown);
     }
   }

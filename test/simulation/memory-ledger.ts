@@ -218,15 +218,9 @@ export class MemoryMoney implements MoneyLedger {
   async charge(userId: number, amount: number, requestId: string): Promise<number | null> {
     const mysql = this.#mysql;
     const first = mysql.requests.get(requestId);
-    let isTooMuch = false;
-    const balance = mysql.transaction((changes) => {
-      const change = { userId, type: 'charge', amount, reservationId: null, requestId } as const;
-      const after = changeBalance(mysql, changes, change);
-      isTooMuch = after === null;
-      // The unique key of the request, of which a repeat learns last.
-      return first === undefined ? after : null;
-    });
-    return first === undefined || isTooMuch ? balance : first;
+    if (first !== undefined) return first;
+    const change = { userId, type: 'charge', amount, reservationId: null, requestId } as const;
+    return mysql.transaction((changes) => changeBalance(mysql, changes, change));
   }
 
   async cancelHeld(reservationId: string): Promise<Release | null> {

@@ -92,6 +92,21 @@ export interface Ticket {
   readonly number: number;
 }
 
+/** A reservation that MySQL has given up or sold. */
+export interface Told {
+  readonly reservationId: string;
+  readonly userId: number;
+  readonly endsPass: boolean;
+  /** Seat and version, alternating. */
+  readonly seatVersions: readonly number[];
+}
+
+/** A list that vanishes by itself. */
+export interface Late {
+  readonly rows: readonly { readonly kind: 'release' | 'sale'; readonly told: Told }[];
+  readonly untilMs: number;
+}
+
 /** Everything under the hash tag of one performance. */
 export interface PerformanceData {
   meta: Meta | null;
@@ -105,6 +120,8 @@ export interface PerformanceData {
   /** The last id that the journal gave out: it grows, whatever the clock does. */
   lastEntry: { readonly ms: number; readonly sequence: number };
   void: { readonly value: string; readonly untilMs: number } | null;
+  /** What MySQL did while the performance was cold, for the load that puts it in place. */
+  late: Late | null;
   queue: Queue | null;
   tickets: Map<number, Ticket>;
   /** Users by number. */
@@ -131,6 +148,7 @@ function emptyData(): PerformanceData {
     journal: [],
     lastEntry: { ms: 0, sequence: 0 },
     void: null,
+    late: null,
     queue: null,
     tickets: new Map(),
     waiting: new SortedSet(),
@@ -175,6 +193,7 @@ export interface NewsListener {
 
 const nobody: NewsListener = { seats: () => {}, room: () => {} };
 const voidMs = 60_000;
+const lateMs = 60_000;
 
 export class MemoryRedis {
   /** Performances that have been warm: where the journal recovery looks. */
@@ -219,6 +238,16 @@ export class MemoryRedis {
   /** The value of `void` while it lasts; empty for none. */
   voidOf({ void: mark }: PerformanceData): string {
     return mark !== null && this.nowMs() < mark.untilMs ? mark.value : '';
+  }
+
+  /** include/tell-late.lua */
+  tellLate(data: PerformanceData, kind: 'release' | 'sale', told: readonly Told[]): void {
+    const rows = [...this.lateOf(data), ...told.map((each) => ({ kind, told: each }))];
+    data.late = { rows, untilMs: this.nowMs() + lateMs };
+  }
+
+  lateOf({ late }: PerformanceData): Late['rows'] {
+    return late !== null && this.nowMs() < late.untilMs ? late.rows : [];
   }
 
   /** Tells a load under way that MySQL has changed since it began. */

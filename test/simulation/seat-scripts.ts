@@ -6,7 +6,7 @@ import type { HoldRequest, SeatStatus } from '../../src/domain/reservation.ts';
 import type { RoomSettings } from '../../src/domain/waiting-room.ts';
 import { HoldCode, type HoldReply, type HoldResult } from '../../src/lua/decisions.ts';
 import type { SeatNews } from '../../src/lua/seats.ts';
-import type { JournalledHold, MemoryRedis, Meta, PerformanceData, Reserved } from './memory-redis.ts';
+import type { JournalledHold, MemoryRedis, Meta, PerformanceData, Reserved, Told } from './memory-redis.ts';
 import { setRoom } from './room-scripts.ts';
 import type { SortedSet } from './sorted-set.ts';
 
@@ -222,18 +222,30 @@ export function hold(redis: MemoryRedis, performanceId: number, requests: readon
 }
 
 /** What release.lua and confirm.lua are told of one reservation. */
-export interface Told {
-  readonly reservationId: string;
-  readonly userId: number;
-  readonly endsPass: boolean;
-  /** Seat and version, alternating. */
-  readonly seatVersions: readonly number[];
-}
-
 function versionsOf(seatVersions: readonly number[]): Map<number, number> {
   const versions = new Map<number, number>();
   for (let i = 0; i < seatVersions.length; i += 2) versions.set(seatVersions[i]!, seatVersions[i + 1]!);
   return versions;
+}
+
+/** include/apply-release.lua */
+function applyRelease(data: PerformanceData, { reservationId, seatVersions }: Told, changes: Changes): number {
+  const stored = data.reservations.get(reservationId);
+  return stored === undefined ? 0 : giveBack(data, reservationId, stored, versionsOf(seatVersions), changes);
+}
+
+/** include/apply-sale.lua */
+function applySale(data: PerformanceData, { reservationId, seatVersions }: Told, changes: Changes): boolean {
+  const stored = data.reservations.get(reservationId);
+  if (stored === undefined) return false;
+  data.reservations.set(reservationId, { ...stored, endMs: 0 });
+  data.expiry.delete(reservationId);
+  for (const [seat, version] of versionsOf(seatVersions)) {
+    if (data.seats.get(seat)?.owner !== reservationId) continue;
+    data.seats.set(seat, { state: 'O', version, endMs: 0, owner: reservationId });
+    changes?.push([seat, 'OCCUPIED']);
+  }
+  return true;
 }
 
 /** release.lua: the places remaining, -1 when the performance is not warm. */
@@ -241,15 +253,12 @@ export function release(redis: MemoryRedis, performanceId: number, releases: rea
   const data = redis.of(performanceId);
   for (const { userId, reservationId, endsPass } of releases) if (endsPass) endPass(data, userId, reservationId);
   if (data.meta === null) {
-    redis.makeVoid(data);
+    redis.tellLate(data, 'release', releases);
     return -1;
   }
   const changes = changesFrom(data.meta, secondMs(redis));
   let freed = 0;
-  for (const { reservationId, seatVersions } of releases) {
-    const stored = data.reservations.get(reservationId);
-    if (stored !== undefined) freed += giveBack(data, reservationId, stored, versionsOf(seatVersions), changes);
-  }
+  for (const each of releases) freed += applyRelease(data, each, changes);
   const remaining = data.meta.remaining + freed;
   if (freed > 0) tellNext(redis, performanceId, { remaining }, changes);
   return remaining;
@@ -259,24 +268,14 @@ export function release(redis: MemoryRedis, performanceId: number, releases: rea
 export function confirm(redis: MemoryRedis, performanceId: number, sales: readonly Omit<Told, 'endsPass'>[]): number {
   const data = redis.of(performanceId);
   for (const { userId, reservationId } of sales) endPass(data, userId, reservationId);
+  const told = sales.map((sale) => ({ ...sale, endsPass: true }));
   if (data.meta === null) {
-    redis.makeVoid(data);
+    redis.tellLate(data, 'sale', told);
     return -1;
   }
   const changes = changesFrom(data.meta, secondMs(redis));
   let found = 0;
-  for (const { reservationId, seatVersions } of sales) {
-    const stored = data.reservations.get(reservationId);
-    if (stored === undefined) continue;
-    found++;
-    data.reservations.set(reservationId, { ...stored, endMs: 0 });
-    data.expiry.delete(reservationId);
-    for (const [seat, version] of versionsOf(seatVersions)) {
-      if (data.seats.get(seat)?.owner !== reservationId) continue;
-      data.seats.set(seat, { state: 'O', version, endMs: 0, owner: reservationId });
-      changes?.push([seat, 'OCCUPIED']);
-    }
-  }
+  for (const each of told) if (applySale(data, each, changes)) found++;
   if (found > 0) tellNext(redis, performanceId, {}, changes);
   return found;
 }
@@ -333,6 +332,11 @@ export function warm(
   }
   let replayed = 0;
   for (const { endMs, holds } of data.journal) for (const hold of holds) replayed += replay(data, endMs, hold);
+  for (const { kind, told } of redis.lateOf(data)) {
+    if (kind === 'release') replayed -= applyRelease(data, told, null);
+    else applySale(data, told, null);
+  }
+  data.late = null;
   const isQueue = data.queue?.mode === 'on';
   data.meta = { ...meta, ...(isQueue ? { queue: true } : {}), remaining: meta.remaining - replayed };
   redis.news.seats(performanceId, readAnew);
