@@ -1188,6 +1188,18 @@ export function describeRoomStore(name: string, makeStore: () => Promise<RoomSto
         expect(decisions.map(told)).toEqual(['waiting 4', 'left', 'waiting 4', 'waiting 5']);
       });
 
+      it('counts who is restored while it is due for those who stand behind, in the same call', async () => {
+        const id = await openDrawn();
+        const early = await joined(id, 3);
+        await opens(id, early);
+        const late = await joined(id, 1);
+        expect(await toldOf(id, late)).toEqual(['waiting 4']);
+        const lost = { userId: newUser(), arrival: 2 };
+        const decisions = await ask(requestOf('restore', id, lost), requestOf('look', id, late[0]!), joinOf(id));
+        expect(decisions.map(told)).toEqual(['early', 'waiting 5', 'waiting 6']);
+        expect(await toldOf(id, late)).toEqual(['waiting 5']);
+      });
+
       it('is put off with the opening, for those who come until then too', async () => {
         const id = await openDrawn();
         const early = await joined(id, 2);

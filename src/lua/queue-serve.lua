@@ -193,6 +193,8 @@ local function restore(user, arrival, number)
   -- One of a draw that is due is drawn with the others.
   if number == 0 and (isEarlyNow() or arrival >= earlyFrom and arrival <= earlyTo) then
     becomeEarly(user, arrival)
+    -- Those who stand behind must count it, in this call too.
+    write()
     return { WAITS, arrival, 0, 0 }
   end
   number = number > 0 and number or arrival

@@ -85,6 +85,8 @@ export class Sequence {
   /** Users who had a pass when they last looked. */
   readonly #inside = new Set<number>();
   #draw: { firstArrival: number; lastArrival: number } | null = null;
+  /** Reservations that were superseded: MySQL may still have them, paid even. */
+  readonly #superseded = new Set<string>();
   #holdsGiven = 0;
   #loadsBegun = 0;
   #hasCopy = false;
@@ -109,7 +111,10 @@ export class Sequence {
   /** The next step and its name. */
   next(): readonly [string, Step] {
     const dice = this.#dice;
-    if (this.#isCold && dice.isOneIn(3)) return ['load', this.#load()];
+    if (this.#isCold && dice.isOneIn(2)) {
+      if (dice.isOneIn(2)) return ['load', this.#load()];
+      return dice.isOneIn(2) ? ['start a load', this.#startLoad()] : ['finish a load', this.#finishLoad()];
+    }
     const room: readonly (() => readonly [string, Step])[] = [
       ...Array.from({ length: 5 }, () => () => ['serve', this.#serve()] as const),
       ...Array.from({ length: 5 }, () => () => ['round', this.#round()] as const),
@@ -169,7 +174,11 @@ export class Sequence {
     return async (side) => {
       const decisions = await side.store.hold(groups);
       this.#isCold = decisions[0]![0]!.kind === 'cold';
-      for (const decision of decisions.flat()) if (decision.kind === 'held') side.holds.push(decision.hold);
+      for (const decision of decisions.flat()) {
+        if (decision.kind !== 'held') continue;
+        side.holds.push(decision.hold);
+        for (const id of decision.hold.supersedes) this.#superseded.add(id);
+      }
       this.#holdsGiven = side.holds.length;
       return decisions;
     };
@@ -221,8 +230,9 @@ export class Sequence {
   /** What MySQL might have: of the reservations asked for and of others, seats at small versions. */
   #snapshot(): Snapshot {
     const dice = this.#dice;
-    const known = dice.some(this.#requests, 4).filter(() => !dice.isOneIn(3));
-    const ids = new Set([...known.map(({ reservationId }) => reservationId), dice.id()]);
+    const known = dice.isOneIn(2) ? [] : dice.some(this.#requests, 4);
+    const superseded = dice.some([...this.#superseded], 3);
+    const ids = new Set([...known.map(({ reservationId }) => reservationId), ...superseded, dice.id()]);
     const live = [...ids].map((reservationId): LiveReservation => {
       const request = known.find((each) => each.reservationId === reservationId);
       const remainingMs = dice.of([null, -120_000, -60_000, 120_000, 240_000]);

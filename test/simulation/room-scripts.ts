@@ -224,6 +224,8 @@ class Serving {
     const isDrawnLater = this.#isEarlyNow() || (arrival >= this.earlyFrom && arrival <= this.earlyTo);
     if (drawn === 0 && isDrawnLater) {
       this.#becomeEarly(userId, arrival);
+      // Those who stand behind must count it, in this call too.
+      this.flush();
       return [PlaceCode.waits, arrival, 0, 0];
     }
     const number = drawn > 0 ? drawn : arrival;
