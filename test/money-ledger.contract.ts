@@ -201,6 +201,13 @@ export function moneyContract(name: string, makeLedger: () => Promise<MoneyUnder
         expect(await bookOf(userId)).toEqual(['charge 300 300', 'charge 1 301']);
       });
 
+      it('that has filled the account is found again by its repeat', async () => {
+        const [userId, requestId] = [newUser(), newReservationId()];
+        await charge(userId, balanceMax - 10);
+        const repeat = () => money.charge(userId, 10, requestId);
+        expect([await repeat(), await repeat()]).toEqual([balanceMax, balanceMax]);
+      });
+
       it('is taken up to the most that a balance may be, and not by one more', async () => {
         const userId = newUser();
         expect(await charge(userId, balanceMax + 1)).toBeNull();

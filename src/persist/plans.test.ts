@@ -100,6 +100,8 @@ describe('a database of thousands of reservations', () => {
     const written = statementsWritten();
     expect(written.length).toBeGreaterThan(50);
     const missing = written.filter((pattern) => {
+      // The heartbeat, which touches no table.
+      if (pattern === 'SELECT\\s+1') return false;
       // In brackets: part of another statement.
       const whole = new RegExp(`(?:^|\\()${pattern}(?:$|\\))`, 's');
       return ![...asked].some((sql) => whole.test(sql));

@@ -110,10 +110,12 @@ describe('the fake of Redis', () => {
   it('makes a load void though its clock stands still, and forgets that after a minute', async () => {
     const { clock, arbiter } = make();
     const id = newPerformanceId();
-    const released = { ...wish(id, [1]), endsPass: false, seatVersions: [1, 2] };
-    await arbiter.release([released]);
+    await warm(arbiter, id);
+    const holds = [held((await ask(arbiter, wish(id, [1])))[0]), held((await ask(arbiter, wish(id, [2])))[0])];
+    await arbiter.cool(id, []);
+    await arbiter.forget([holds[0]!]);
     const early = await arbiter.startLoad(id);
-    await arbiter.release([released]);
+    await arbiter.forget([holds[1]!]);
     expect(await arbiter.finishLoad(early, seated(id))).toBe('void');
     clock.nowMs += 60_000;
     expect((await arbiter.startLoad(id)).voidBefore).toBe('');
