@@ -21,6 +21,7 @@ import { Sockets } from './gateway/sockets.ts';
 import { addMetrics } from './instruments.ts';
 import { systemClock } from './lib/clock.ts';
 import { messageOf } from './lib/errors.ts';
+import { within } from './lib/within.ts';
 import type { Log } from './logger.ts';
 import { Attempts } from './lua/attempts.ts';
 import { RedisConnection } from './lua/connection.ts';
@@ -43,6 +44,8 @@ import { MysqlRoomLedger } from './persist/room-ledger.ts';
 import { deleteEnded, insertRevoked, readRevoked } from './persist/users.ts';
 import { expireJob, type JobCounters, recoverJob } from './scheduler/jobs.ts';
 import { outboxJob } from './scheduler/outbox.ts';
+import { newReconcileCounters, reconcileJob } from './scheduler/reconcile.ts';
+import { reconcileSources } from './scheduler/reconcile-sources.ts';
 import { Scheduler } from './scheduler/scheduler.ts';
 import { type RoomCounters, waitingRoomJobs } from './scheduler/waiting-rooms.ts';
 import { Places } from './waiting-room/places.ts';
@@ -184,6 +187,7 @@ export async function startApp(config: AppConfig, log: Log, isPortShared = false
 
   const jobCounters: JobCounters & { relayed: number } = { expired: 0, recovered: 0, takenBack: 0, relayed: 0 };
   const roomCounters: RoomCounters = { admitted: 0, expired: 0, left: 0, draws: 0 };
+  const reconcileCounters = newReconcileCounters();
   const scheduler = new Scheduler({
     clock,
     lease: new Lease(connection, leaseDurationMs),
@@ -198,6 +202,7 @@ export async function startApp(config: AppConfig, log: Log, isPortShared = false
         remove: (ids) => deleteOutbox(commitDatabase, ids),
         counters: jobCounters,
       }),
+      reconcileJob({ ...reconcileSources(connection, database, store, warm), clock, counters: reconcileCounters, log }),
     ],
     log,
   });
@@ -251,6 +256,7 @@ export async function startApp(config: AppConfig, log: Log, isPortShared = false
     jobs: jobCounters,
     roomJobs: roomCounters,
     relay: jobCounters,
+    reconcile: reconcileCounters,
     places,
     rooms: roomWatch,
     seats: seatWatch,
@@ -309,12 +315,4 @@ async function isUsable(store: string, check: () => Promise<unknown>, log: Log):
     log.debug('not ready', { store, error: messageOf(thrown) });
     return false;
   }
-}
-
-/** True when the promise resolved in time. */
-function within(promise: Promise<unknown>, timeoutMs: number): Promise<boolean> {
-  return new Promise((resolve, reject) => {
-    const timeout = setTimeout(() => resolve(false), timeoutMs);
-    promise.then(() => resolve(true), reject).finally(() => clearTimeout(timeout));
-  });
 }
