@@ -109,13 +109,14 @@ async function lookTwice(
   performanceIds: readonly number[],
 ): Promise<Map<number, Difference[] | null>> {
   const found = new Map<number, Difference[] | null>();
-  for (const performanceId of performanceIds) found.set(performanceId, await lookForDrift(sources, performanceId));
+  for (const performanceId of performanceIds)
+    found.set(performanceId, await lookForDrift(sources, systemClock, performanceId));
   const suspects = [...found].flatMap(([id, differences]) =>
     differences === null || differences.length === 0 ? [] : [[id, differences] as const],
   );
   if (suspects.length > 0) await sleep(systemClock, secondLookMs);
   for (const [performanceId, differences] of suspects) {
-    found.set(performanceId, seenTwice(differences, (await lookForDrift(sources, performanceId)) ?? []));
+    found.set(performanceId, seenTwice(differences, (await lookForDrift(sources, systemClock, performanceId)) ?? []));
   }
   return found;
 }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { compare } from './compare.ts';
 import {
   type ArbiterView,
-  compare,
   countByKind,
   type Difference,
   DriftKind,
@@ -127,7 +127,11 @@ function differencesOf({ seating, stored, view }: Sides): Difference[] {
     maxReservationsPerUser: 1,
     seating,
   };
-  return compare({ performance, ...stored, room: null }, view);
+  const comparison = compare({ performance, ...stored, room: null }, view);
+  for (;;) {
+    const step = comparison.next();
+    if (step.done === true) return step.value;
+  }
 }
 
 /** `kind subject` of each difference. */

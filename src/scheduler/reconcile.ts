@@ -1,5 +1,6 @@
 /** Reconciliation: MySQL is the truth, Redis the arbiter in front; what Redis has wrong is found and loaded anew. */
-import { type ArbiterView, compare, countByKind, type Difference, DriftKind, seenTwice } from '../domain/drift.ts';
+import { compare } from '../domain/compare.ts';
+import { type ArbiterView, countByKind, type Difference, DriftKind, seenTwice } from '../domain/drift.ts';
 import type { Snapshot } from '../domain/snapshot.ts';
 import type { Clock } from '../lib/clock.ts';
 import { messageOf, StoreUnavailable } from '../lib/errors.ts';
@@ -62,11 +63,22 @@ const unmendedPauseMs = 60_000;
  * One look: MySQL behind Redis, so that a hold is in the journal or in what MySQL has. Null when there is nothing to
  * compare. Rejects with StoreUnavailable.
  */
-export async function lookForDrift(sources: ReconcileSources, performanceId: number): Promise<Difference[] | null> {
+export async function lookForDrift(
+  sources: ReconcileSources,
+  clock: Clock,
+  performanceId: number,
+): Promise<Difference[] | null> {
   const view = await sources.view(performanceId);
   if (view === null) return null;
   const snapshot = await sources.snapshot(performanceId);
-  return snapshot === null ? null : compare(snapshot, view);
+  if (snapshot === null) return null;
+  const comparison = compare(snapshot, view);
+  for (;;) {
+    const step = comparison.next();
+    if (step.done === true) return step.value;
+    // Whoever waits for an answer comes first.
+    await new Promise<void>((resolve) => clock.soon(resolve));
+  }
 }
 
 /** A performance whose first look saw differences. */
@@ -89,7 +101,7 @@ export function reconcileJob(options: ReconcileOptions): Job {
   /** One that cannot be read must not stand in the way of the others; a store that is away stops the round. */
   async function look(performanceId: number): Promise<Difference[]> {
     try {
-      const differences = await lookForDrift(options, performanceId);
+      const differences = await lookForDrift(options, clock, performanceId);
       failing.delete(performanceId);
       if (differences !== null) counters.compared++;
       return differences ?? [];
