@@ -40,7 +40,7 @@ function makeJob(performanceIds: readonly number[]) {
   const repaired: number[] = [];
   const lines: string[] = [];
   const note = (message: string, fields: Record<string, unknown> = {}): void => {
-    lines.push([message, ...Object.values(fields)].join(' '));
+    lines.push([message, ...Object.values(fields).map((value) => JSON.stringify(value))].join(' '));
   };
   const state = { lookMs: 0, isMending: true, fault: null as Error | null, faultyFrom: 0 };
   const job = reconcileJob({
@@ -87,7 +87,7 @@ describe('the reconciliation', () => {
     expect(looks.length).toBe(counters.compared);
     expect(counters.repairs).toBe(1);
     expect(counters.drift).toMatchObject({ seat: 1, missing: 0 });
-    expect(lines).toEqual(['redis differs from mysql; the performance is loaded anew 7 1']);
+    expect(lines).toEqual(['redis differs from mysql; the performance is loaded anew 7 {"seat":1}']);
   });
 
   it('leaves alone what moved between the looks', async () => {
@@ -128,7 +128,7 @@ describe('the reconciliation', () => {
     drift(7);
     await run(50);
     expect(repaired).toEqual([7]);
-    expect(lines.at(-1)).toBe('redis differs from mysql though it was loaded 7 1');
+    expect(lines.at(-1)).toBe('redis differs from mysql though it was loaded 7 {"seat":1}');
     state.isMending = true;
     await run(30);
     expect(repaired).toEqual([7, 7]);
@@ -141,7 +141,7 @@ describe('the reconciliation', () => {
     await run(5);
     expect(repaired).toEqual([1]);
     expect(lines.filter((line) => line.startsWith('a performance could not be compared'))).toEqual([
-      'a performance could not be compared 2 unreadable',
+      'a performance could not be compared 2 "unreadable"',
     ]);
   });
 
