@@ -55,7 +55,7 @@ const intervalMs = 1000;
 const looksPerRoundMax = 20;
 /** A round that has taken so long is enough. */
 const roundMsMax = 100;
-/** Then a rest of so many times the time it took: looks take a twentieth of the time, and a thousand small ones 80 s. */
+/** After a look a rest of so many times its time: looks take a twentieth of the time, those at a thousand small ones 80 s. */
 const restTimes = 19;
 /** Performances that wait for their second look; past it no first ones. */
 const suspectsMax = 100;
@@ -103,6 +103,7 @@ export function reconcileJob(options: ReconcileOptions): Job {
 
   /** One that cannot be read must not stand in the way of the others; a store that is away stops the round. */
   async function look(performanceId: number): Promise<Difference[]> {
+    const startedAtMs = clock.nowMs();
     try {
       const differences = await lookForDrift(options, clock, performanceId);
       failing.delete(performanceId);
@@ -115,6 +116,9 @@ export function reconcileJob(options: ReconcileOptions): Job {
         failing.add(performanceId);
       }
       return [];
+    } finally {
+      const endedAtMs = clock.nowMs();
+      restUntilMs = Math.max(restUntilMs, endedAtMs) + (endedAtMs - startedAtMs) * restTimes;
     }
   }
 
@@ -160,8 +164,6 @@ export function reconcileJob(options: ReconcileOptions): Job {
       const differences = await look(performanceId);
       if (differences.length > 0) suspects.set(performanceId, { differences, seenAtMs: clock.nowMs() });
     }
-    const endedAtMs = clock.nowMs();
-    restUntilMs = endedAtMs + (endedAtMs - startedAtMs) * restTimes;
   }
 
   return {
