@@ -5,7 +5,7 @@ import { Users } from './accounts/users.ts';
 import { HoldFlush } from './batcher/flush.ts';
 import { Catalog } from './catalog/catalog.ts';
 import { SeatWatch } from './catalog/seat-watch.ts';
-import { Warmer } from './catalog/warm.ts';
+import { storeWarmer } from './catalog/store-warmer.ts';
 import type { Config } from './config.ts';
 import { accountRoutes } from './gateway/account-routes.ts';
 import { createAuthenticate } from './gateway/auth.ts';
@@ -21,14 +21,13 @@ import { Sockets } from './gateway/sockets.ts';
 import { addMetrics } from './instruments.ts';
 import { systemClock } from './lib/clock.ts';
 import { messageOf } from './lib/errors.ts';
+import { within } from './lib/within.ts';
 import type { Log } from './logger.ts';
 import { Attempts } from './lua/attempts.ts';
 import { appendEvents } from './lua/events.ts';
 import { IdempotencyStore } from './lua/idempotency.ts';
 import { catalogChannel, leaseKey, performanceKeys, reservationsChannel, revocationsChannel } from './lua/keys.ts';
 import { Lease } from './lua/lease.ts';
-import { RedisLoadStore } from './lua/load.ts';
-import { LoadLock } from './lua/load-lock.ts';
 import { parseNotices, publishNotices, type ReservationNotice } from './lua/notices.ts';
 import { absenceMs, parseRoomNews, RedisRoomStore } from './lua/rooms.ts';
 import { parseSeatNews, readTakenSeats, watchSeats } from './lua/seats.ts';
@@ -40,11 +39,12 @@ import { MysqlLedger } from './persist/ledger.ts';
 import { isMigrated } from './persist/migrate.ts';
 import { MysqlMoney } from './persist/money.ts';
 import { deleteOutbox, readOutbox } from './persist/outbox.ts';
-import { readSnapshot } from './persist/performances.ts';
 import { MysqlRoomLedger } from './persist/room-ledger.ts';
 import { deleteEnded, insertRevoked, readRevoked } from './persist/users.ts';
 import { expireJob, type JobCounters, recoverJob } from './scheduler/jobs.ts';
 import { outboxJob } from './scheduler/outbox.ts';
+import { newReconcileCounters, reconcileJob } from './scheduler/reconcile.ts';
+import { reconcileSources } from './scheduler/reconcile-sources.ts';
 import { Scheduler } from './scheduler/scheduler.ts';
 import { type RoomCounters, waitingRoomJobs } from './scheduler/waiting-rooms.ts';
 import { Stores } from './stores.ts';
@@ -93,13 +93,7 @@ export async function startApp(config: AppConfig, log: Log, isPortShared = false
   const settled = (performanceId: number): Promise<void> => flush.settled(performanceId);
   const settlement = new Settlement({ bus: new RedisBus(connection, subscriber), clock, settled, log });
   await settlement.start();
-  const loadLock = new LoadLock(connection);
-  const warmer = new Warmer({
-    store: new RedisLoadStore(connection),
-    readSnapshot: (performanceId) => readSnapshot(database, performanceId),
-    settle: (performanceId) => settlement.settleEverywhere(performanceId),
-    lock: (performanceId) => loadLock.take(performanceId),
-  });
+  const warmer = storeWarmer(connection, database, settlement);
   const catalog = new Catalog(connection, database, warmer, (change) =>
     publish(connection, catalogChannel, String(change)),
   );
@@ -181,6 +175,7 @@ export async function startApp(config: AppConfig, log: Log, isPortShared = false
 
   const jobCounters: JobCounters & { relayed: number } = { expired: 0, recovered: 0, takenBack: 0, relayed: 0 };
   const roomCounters: RoomCounters = { admitted: 0, expired: 0, left: 0, draws: 0 };
+  const reconcileCounters = newReconcileCounters();
   const scheduler = new Scheduler({
     clock,
     lease: new Lease(connection, leaseDurationMs),
@@ -195,6 +190,7 @@ export async function startApp(config: AppConfig, log: Log, isPortShared = false
         remove: (ids) => deleteOutbox(commitDatabase, ids),
         counters: jobCounters,
       }),
+      reconcileJob({ ...reconcileSources(connection, database, store, warm), clock, counters: reconcileCounters, log }),
     ],
     log,
   });
@@ -249,6 +245,7 @@ export async function startApp(config: AppConfig, log: Log, isPortShared = false
     jobs: jobCounters,
     roomJobs: roomCounters,
     relay: jobCounters,
+    reconcile: reconcileCounters,
     places,
     rooms: roomWatch,
     seats: seatWatch,
@@ -303,12 +300,4 @@ async function isUsable(store: string, check: () => Promise<unknown>, log: Log):
     log.debug('not ready', { store, error: messageOf(thrown) });
     return false;
   }
-}
-
-/** True when the promise resolved in time. */
-function within(promise: Promise<unknown>, timeoutMs: number): Promise<boolean> {
-  return new Promise((resolve, reject) => {
-    const timeout = setTimeout(() => resolve(false), timeoutMs);
-    promise.then(() => resolve(true), reject).finally(() => clearTimeout(timeout));
-  });
 }

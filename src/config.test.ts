@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type Config, ConfigError, readConfig } from './config.ts';
+import { type Config, ConfigError, readConfig, readStoresConfig } from './config.ts';
 
 const secret = 'a-secret-of-somebody-32-bytes-long!';
 const stores = { REDIS_URL: 'redis://r:6379', MYSQL_URL: 'mysql://u:p@m/fastpass', JWT_SECRET: secret };
@@ -119,6 +119,16 @@ describe('the configuration', () => {
       expect(faultsOf({ ...environment, JWT_SECRET: development }).join()).toContain('development secret');
       expect(faultsOf({ ...environment, JWT_SECRET: secret })).toEqual([]);
     }
+  });
+
+  it('of a tool beside the gateways is where the stores are, without a secret', () => {
+    const given = { ...stores, FASTPASS_DATA_DIR: 'data' };
+    const { redisUrls, mysqlUrl, dataDir } = readConfig({ ...given, JWT_SECRET: secret });
+    expect(readStoresConfig(given)).toEqual({ redisUrls, mysqlUrl, dataDir });
+    expect(readStoresConfig({})).toEqual({ redisUrls: [], mysqlUrl: null, dataDir: '.data' });
+    expect(() => readStoresConfig({ REDIS_URL: 'http://r', MYSQL_URL: 'nonsense' })).toThrow(
+      /REDIS_URL.*\n.*MYSQL_URL/,
+    );
   });
 
   it('counts the bytes of a secret, not its letters', () => {

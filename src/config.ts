@@ -1,12 +1,17 @@
 /** The only reader of the environment: every value checked at start, all faults reported at once. */
 
-export interface Config {
+/** Where the stores are: all that a tool beside the gateways needs. */
+export interface StoresConfig {
+  /** Empty: an embedded Redis. More than one: a Redis Cluster. */
+  readonly redisUrls: readonly string[];
+  /** Null: an embedded MySQL. */
+  readonly mysqlUrl: string | null;
+  readonly dataDir: string;
+}
+
+export interface Config extends StoresConfig {
   readonly port: number;
   readonly host: string;
-  /** Empty: start an embedded Redis. More than one: a Redis Cluster. */
-  readonly redisUrls: readonly string[];
-  /** Null: start an embedded MySQL. */
-  readonly mysqlUrl: string | null;
   readonly jwtSecret: string;
   /** The first admin, made at start; null: none is made. */
   readonly admin: { readonly email: string; readonly password: string } | null;
@@ -18,7 +23,6 @@ export interface Config {
   /** Per user; 0 is off. */
   readonly rateLimitPerSecond: number;
   readonly workers: number;
-  readonly dataDir: string;
   readonly logLevel: string;
   readonly isProduction: boolean;
 }
@@ -55,13 +59,37 @@ export class ConfigError extends Error {
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
+function textOf(environment: Environment, name: string, otherwise: string): string {
+  const value = environment[name];
+  return value === undefined || value === '' ? otherwise : value;
+}
+
+/** Reads and checks where the stores are. Throws ConfigError with every fault found. */
+export function readStoresConfig(environment: Environment): StoresConfig {
+  const faults: string[] = [];
+  const stores = readStores(environment, faults);
+  if (faults.length > 0) throw new ConfigError(faults);
+  return stores;
+}
+
+function readStores(environment: Environment, faults: string[]): StoresConfig {
+  const redisUrls = textOf(environment, 'REDIS_URL', '')
+    .split(',')
+    .map((url) => url.trim())
+    .filter((url) => url !== '');
+  for (const url of redisUrls) {
+    if (!hasProtocol(url, ['redis:', 'rediss:']))
+      faults.push('REDIS_URL must be redis:// or rediss:// URLs apart by commas');
+  }
+  const mysqlUrl = textOf(environment, 'MYSQL_URL', '') || null;
+  if (mysqlUrl !== null && !hasProtocol(mysqlUrl, ['mysql:'])) faults.push('MYSQL_URL must be a mysql:// URL');
+  return { redisUrls, mysqlUrl, dataDir: textOf(environment, 'FASTPASS_DATA_DIR', '.data') };
+}
+
 /** Reads and checks the environment. Throws ConfigError with every fault found. */
 export function readConfig(environment: Environment): Config {
   const faults: string[] = [];
-  const text = (name: string, otherwise: string): string => {
-    const value = environment[name];
-    return value === undefined || value === '' ? otherwise : value;
-  };
+  const text = (name: string, otherwise: string): string => textOf(environment, name, otherwise);
   const integer = (name: string, otherwise: number, min: number, max: number): number => {
     const value = text(name, String(otherwise));
     const number = Number(value);
@@ -79,16 +107,8 @@ export function readConfig(environment: Environment): Config {
   for (const name of Object.keys(environment)) {
     if (name.startsWith('FASTPASS_') && !known.has(name)) faults.push(`${name} is not a setting of fastpass`);
   }
-  const redisUrls = text('REDIS_URL', '')
-    .split(',')
-    .map((url) => url.trim())
-    .filter((url) => url !== '');
-  for (const url of redisUrls) {
-    if (!hasProtocol(url, ['redis:', 'rediss:']))
-      faults.push('REDIS_URL must be redis:// or rediss:// URLs apart by commas');
-  }
-  const mysqlUrl = text('MYSQL_URL', '') || null;
-  if (mysqlUrl !== null && !hasProtocol(mysqlUrl, ['mysql:'])) faults.push('MYSQL_URL must be a mysql:// URL');
+  const stores = readStores(environment, faults);
+  const { redisUrls, mysqlUrl } = stores;
 
   const isProduction = environment['NODE_ENV'] === 'production';
   const isEmbedded = redisUrls.length === 0 && mysqlUrl === null;
@@ -116,8 +136,7 @@ export function readConfig(environment: Environment): Config {
   const config: Config = {
     port: integer('PORT', 3000, 0, 65_535),
     host: text('HOST', '0.0.0.0'),
-    redisUrls,
-    mysqlUrl,
+    ...stores,
     jwtSecret,
     admin: adminEmail === '' ? null : { email: adminEmail, password: adminPassword },
     batchSizeMax: integer('FASTPASS_BATCH_SIZE_MAX', 100, 1, 10_000),
@@ -127,7 +146,6 @@ export function readConfig(environment: Environment): Config {
     ack: oneOf('FASTPASS_ACK', ['persisted', 'held'], 'persisted'),
     rateLimitPerSecond: integer('FASTPASS_RATE_LIMIT_PER_SECOND', 50, 0, 1_000_000),
     workers: integer('FASTPASS_WORKERS', 1, 1, 64),
-    dataDir: text('FASTPASS_DATA_DIR', '.data'),
     logLevel: oneOf('LOG_LEVEL', logLevels, 'info'),
     isProduction,
   };

@@ -2,11 +2,13 @@
 import type { HoldFlush } from './batcher/flush.ts';
 import type { SeatWatch } from './catalog/seat-watch.ts';
 import type { Warmer } from './catalog/warm.ts';
+import { DriftKind } from './domain/drift.ts';
 import type { Sockets } from './gateway/sockets.ts';
 import type { RedisConnection } from './lua/connection.ts';
-import type { Metrics } from './metrics.ts';
+import type { CounterSource, Metrics } from './metrics.ts';
 import type { Database } from './persist/database.ts';
 import type { JobCounters } from './scheduler/jobs.ts';
+import type { ReconcileCounters } from './scheduler/reconcile.ts';
 import type { Scheduler } from './scheduler/scheduler.ts';
 import type { RoomCounters } from './scheduler/waiting-rooms.ts';
 import type { Places } from './waiting-room/places.ts';
@@ -19,6 +21,7 @@ export interface Instruments {
   readonly jobs: JobCounters;
   readonly roomJobs: RoomCounters;
   readonly relay: { readonly relayed: number };
+  readonly reconcile: ReconcileCounters;
   readonly places: Places;
   readonly rooms: RoomWatch;
   readonly seats: SeatWatch;
@@ -28,11 +31,33 @@ export interface Instruments {
   readonly database: Database;
 }
 
+function reconcileCountersOf(counters: ReconcileCounters): CounterSource[] {
+  return [
+    {
+      name: 'fastpass_reconciled_performances_total',
+      help: 'Performances whose state in Redis was compared with MySQL.',
+      read: () => counters.compared,
+    },
+    {
+      name: 'fastpass_repairs_total',
+      help: 'Performances loaded anew because Redis differed from MySQL.',
+      read: () => counters.repairs,
+    },
+    ...Object.values(DriftKind).map((kind) => ({
+      name: 'fastpass_drift_total',
+      help: 'Differences of Redis from MySQL found by two looks.',
+      labels: { kind },
+      read: () => counters.drift[kind],
+    })),
+  ];
+}
+
 /** Serves all of it. */
 export function addMetrics(metrics: Metrics, instruments: Instruments): void {
   const { flush, warmer, jobs, roomJobs, relay, places, rooms, seats, sockets, scheduler, connection, database } =
     instruments;
   const { queue } = flush;
+  metrics.addCounters(reconcileCountersOf(instruments.reconcile));
   const commits = flush.commits.queue;
   metrics.addCounters([
     { name: 'fastpass_flushes_total', help: 'Pipelines sent to Redis.', read: () => queue.counters.flushes },

@@ -16,7 +16,13 @@ import { fileURLToPath } from 'node:url';
 import { Redis } from 'ioredis';
 import { type Connection, createConnection } from 'mysql2/promise';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { type EmbeddedServer, startEmbeddedMysql, startEmbeddedRedis } from './index.ts';
+import {
+  type EmbeddedServer,
+  runningMysqlUrl,
+  runningRedisUrl,
+  startEmbeddedMysql,
+  startEmbeddedRedis,
+} from './index.ts';
 import { processIdentity } from './process-identity.ts';
 import { socketFileFor } from './socket-file.ts';
 
@@ -105,6 +111,18 @@ test('both servers start, answer, keep their data over a second start, and stop'
   expect(await withRedis(redisAgain.url, (client) => client.get('seat'))).toBe('held');
   const [rows] = await withMysql(mysqlAgain.url, (connection) => connection.query('SELECT id FROM seat'));
   expect(rows).toEqual([{ id: 7 }]);
+});
+
+test('a tool finds the servers that run on a folder, and starts none', async () => {
+  expect([runningRedisUrl(dataDir), runningMysqlUrl(dataDir)]).toEqual([undefined, undefined]);
+  expect(readdirSync(dataDir)).toEqual([]);
+  const [redis, mysql] = await Promise.all([startRedis(), startMysql()]);
+  expect([runningRedisUrl(dataDir), runningMysqlUrl(dataDir)]).toEqual([redis.url, mysql.url]);
+  // Gone without a word.
+  process.kill(redis.pid, 'SIGKILL');
+  await waitUntil('Redis is gone', () => runningRedisUrl(dataDir) === undefined, 5_000);
+  await mysql.stop();
+  expect(runningMysqlUrl(dataDir)).toBeUndefined();
 });
 
 test('nobody comes in without the password, and the user of the database has no other rights', async () => {

@@ -13,11 +13,12 @@ interface Holder {
   readonly gatewayIdentity: string | undefined;
   readonly serverPid?: number;
   readonly serverIdentity?: string | undefined;
+  readonly serverPort?: number;
 }
 
 export interface FolderLock {
-  /** Notes the server that now runs on the folder, so that the next gateway can wait for its end. */
-  noteServer(pid: number): void;
+  /** Notes the server that now runs on the folder: the next gateway can wait for its end, a tool can find it. */
+  noteServer(pid: number, port: number): void;
   /** Gives the folder back. May be called again. */
   release(): void;
 }
@@ -75,14 +76,23 @@ export async function lockFolder(folder: string, dataDir: string, say: Say): Pro
     await sleep(POLL_MS);
   }
   return {
-    noteServer(pid) {
-      writePrivateFile(file, JSON.stringify({ ...mine, serverPid: pid, serverIdentity: processIdentity(pid) }));
+    noteServer(pid, port) {
+      const server = { serverPid: pid, serverIdentity: processIdentity(pid), serverPort: port };
+      writePrivateFile(file, JSON.stringify({ ...mine, ...server }));
     },
     release() {
       const text = readLock(file);
       if (text !== undefined && parseHolder(text)?.token === mine.token) removeLeftover(file, text);
     },
   };
+}
+
+/** The port of the server that runs on the folder; undefined when none does. */
+export function runningPort(folder: string): number | undefined {
+  const text = readLock(join(folder, 'lock.json'));
+  const holder = text === undefined ? undefined : parseHolder(text);
+  if (holder?.serverPid === undefined || !isAlive(holder.serverPid, holder.serverIdentity)) return undefined;
+  return holder.serverPort;
 }
 
 /** Used by a live gateway that starts its server or has one; a gateway whose server died has given the folder up. */

@@ -2,7 +2,7 @@ import { mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { createConnection } from 'mysql2/promise';
 import { keepPassword, randomPassword, writePrivateFile } from './files.ts';
-import { lockFolder } from './folder-lock.ts';
+import { lockFolder, runningPort } from './folder-lock.ts';
 import { ensureInstalled } from './install.ts';
 import { initialisedDataFolder, redoLogArguments, temporaryFolder, userArguments } from './mysql-initialise.ts';
 import { findPrograms, type MysqlPrograms } from './programs.ts';
@@ -34,7 +34,7 @@ export async function startEmbeddedMysql(options: EmbeddedMysqlOptions): Promise
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const lock = await lockFolder(folder, dataDir, options.say);
   try {
-    const password = keepPassword(join(dataDir, 'mysql.password'));
+    const password = keepPassword(passwordFile(dataDir));
     const dataFolder = await initialisedDataFolder(folder, programs, options.say);
     const bufferPoolMb = options.bufferPoolMb ?? BUFFER_POOL_MB;
     return await startServer(planMysql(programs, folder, dataFolder, password, bufferPoolMb), lock, options);
@@ -42,6 +42,20 @@ export async function startEmbeddedMysql(options: EmbeddedMysqlOptions): Promise
     lock.release();
     throw error;
   }
+}
+
+/** The URL of the server that a gateway has started on the folder; undefined when none runs. Starts nothing. */
+export function runningMysqlUrl(dataDir: string): string | undefined {
+  const port = runningPort(join(resolve(dataDir), 'mysql'));
+  return port === undefined ? undefined : urlOf(port, keepPassword(passwordFile(resolve(dataDir))));
+}
+
+function passwordFile(dataDir: string): string {
+  return join(dataDir, 'mysql.password');
+}
+
+function urlOf(port: number, password: string): string {
+  return `mysql://${NAME}:${password}@127.0.0.1:${port}/${NAME}`;
 }
 
 function planMysql(
@@ -88,7 +102,7 @@ function planMysql(
       ];
     },
     probe: (port) => probeMysql(port, password),
-    url: (port) => `mysql://${NAME}:${password}@127.0.0.1:${port}/${NAME}`,
+    url: (port) => urlOf(port, password),
   };
 }
 

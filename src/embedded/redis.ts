@@ -2,7 +2,7 @@ import { mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { Redis } from 'ioredis';
 import { keepPassword, writePrivateFile } from './files.ts';
-import { lockFolder } from './folder-lock.ts';
+import { lockFolder, runningPort } from './folder-lock.ts';
 import { ensureInstalled } from './install.ts';
 import { findPrograms } from './programs.ts';
 import { type ServerPlan, startServer } from './supervise.ts';
@@ -28,12 +28,26 @@ export async function startEmbeddedRedis(options: EmbeddedOptions): Promise<Embe
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const lock = await lockFolder(folder, dataDir, options.say);
   try {
-    const password = keepPassword(join(dataDir, 'redis.password'));
+    const password = keepPassword(passwordFile(dataDir));
     return await startServer(planRedis(program, folder, password), lock, options);
   } catch (error) {
     lock.release();
     throw error;
   }
+}
+
+/** The URL of the Redis that a gateway has started on the folder; undefined when none runs. Starts nothing. */
+export function runningRedisUrl(dataDir: string): string | undefined {
+  const port = runningPort(join(resolve(dataDir), 'redis'));
+  return port === undefined ? undefined : urlOf(port, keepPassword(passwordFile(resolve(dataDir))));
+}
+
+function passwordFile(dataDir: string): string {
+  return join(dataDir, 'redis.password');
+}
+
+function urlOf(port: number, password: string): string {
+  return `redis://:${password}@127.0.0.1:${port}`;
 }
 
 function planRedis(program: string, folder: string, password: string): ServerPlan {
@@ -48,7 +62,7 @@ function planRedis(program: string, folder: string, password: string): ServerPla
       return [program, configFile];
     },
     probe: (port) => probeRedis(port, password),
-    url: (port) => `redis://:${password}@127.0.0.1:${port}`,
+    url: (port) => urlOf(port, password),
   };
 }
 

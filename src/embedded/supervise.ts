@@ -41,7 +41,7 @@ export async function startServer(
     setLogAside(plan.logFile);
     options.say(`starting ${plan.title} on port ${port} ...`);
     const server = await spawnGuarded(plan.prepare(port), plan.folder, plan.logFile);
-    lock.noteServer(server.pid);
+    lock.noteServer(server.pid, port);
 
     const problem = await waitUntilReady(plan, port, server);
     if (problem === undefined) {

@@ -49,6 +49,7 @@ local endText = string.format('%.0f', endMs)
 local changes = meta[11] and tonumber(meta[11]) > nowMs and {} or nil
 
 -- @include give-back
+-- @include journal-entry
 
 -- What was read (false: no entry), and what is to be written, as field, value, field, value, ...
 local stored, userIds, seatValues = {}, {}, {}
@@ -185,7 +186,7 @@ end
 local function supersededBy(id)
   local entries = redis.call('XREVRANGE', journalKey, '+', '-', 'COUNT', 1000)
   for i = 1, #entries do
-    local holds = cmsgpack.unpack(entries[i][2][2])[3]
+    local holds = journalEntry(entries[i][2][2])[3]
     for k = 1, #holds do
       if holds[k][1] == id then
         return holds[k][7]

@@ -9,7 +9,6 @@ const lockRetryDelayMs = 20;
 const lockRetryMax = 100;
 
 export class LoadLock {
-  readonly counters = { failures: 0 };
   readonly #redlock: Redlock;
 
   constructor(connection: RedisConnection) {
@@ -18,9 +17,8 @@ export class LoadLock {
       retryDelay: lockRetryDelayMs,
       retryJitter: lockRetryDelayMs,
     });
-    // Redlock reports each failed attempt here too; the caller gets the one that counts.
     this.#redlock.on('error', () => {
-      this.counters.failures++;
+      // Each failed attempt is reported here too; the caller gets the one that counts.
     });
   }
 
@@ -29,7 +27,7 @@ export class LoadLock {
     const lock = await this.#acquire(performanceKeys(performanceId).lock);
     return async () => {
       // A lock that is gone (its time is over, Redis was emptied) needs no release, and no hundred tries of one.
-      await this.#redlock.release(lock, { retryCount: 0 }).catch(() => this.counters.failures++);
+      await this.#redlock.release(lock, { retryCount: 0 }).catch(() => null);
     };
   }
 

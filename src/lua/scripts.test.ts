@@ -61,6 +61,7 @@ const calls: readonly scripts.ScriptCall[] = [
   scripts.queueSetCall(keys, 1, ['mode', 'on']),
   scripts.queueSeenCall(keys, 1, ['1']),
   scripts.watchSeatsCall(keys, 1),
+  scripts.headCall(keys),
   scripts.attemptsCall('attempts', { freeMax: 1, waitMsMax: 1, forgetMs: 1 }, 'look'),
   scripts.leaseCall('lease', 'owner', 1),
   scripts.leaseEndCall('lease', 'owner'),

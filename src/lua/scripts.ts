@@ -44,6 +44,7 @@ export const queueDrawScript = loadScript('queue-draw', 5);
 export const queueSetScript = loadScript('queue-set', 3);
 export const queueSeenScript = loadScript('queue-seen', 1);
 export const watchSeatsScript = loadScript('watch-seats', 1);
+export const headScript = loadScript('head', 1);
 export const attemptsScript = loadScript('attempts', 1);
 export const leaseScript = loadScript('lease', 1);
 export const leaseEndScript = loadScript('lease-end', 1);
@@ -163,6 +164,11 @@ export function queueSeenCall(keys: PerformanceKeys, absenceMs: number, userIds:
 /** watch-seats.lua. */
 export function watchSeatsCall(keys: PerformanceKeys, forMs: number): ScriptCall {
   return { script: watchSeatsScript, keys: [keys.meta], args: [String(forMs)] };
+}
+
+/** head.lua. */
+export function headCall(keys: PerformanceKeys): ScriptCall {
+  return { script: headScript, keys: [keys.meta], args: [] };
 }
 
 /** Numbers of attempts.lua. */

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { held, holdStoreContract, kindOf, newPerformanceId, seated, wish } from '../../test/hold-store.contract.ts';
 import { connectRedis, redisHoldStore, removePerformances } from '../../test/redis-under-test.ts';
+import type { HoldDecision } from '../domain/stores.ts';
 import { StoreUnavailable } from '../lib/errors.ts';
 import { silentLog } from '../logger.ts';
 import type { RedisConnection } from './connection.ts';
@@ -119,6 +120,24 @@ describe('on real Redis', () => {
     const holds = await store.journal(0, 1000).finally(() => connection.client.del(performanceKeys(broken).journal));
     expect(holds.map((hold) => hold.reservationId)).toContain(request.reservationId);
   });
+
+  it.each(['no entry', '\xc1', '\x93\x01\x02\x03', ''])(
+    'a journal entry of %j keeps no performance from being loaded, or a request from its repeat',
+    async (bytes) => {
+      const id = await warm();
+      const request = wish(id, [1]);
+      const ask = async (): Promise<HoldDecision> =>
+        (await store.hold([{ performanceId: id, requests: [request] }]))[0]![0]!;
+      held(await ask());
+      await connection.client.xadd(performanceKeys(id).journal, '*', 'h', Buffer.from(bytes, 'latin1'));
+      held(await ask());
+      await store.cool(id, []);
+      const loads = new RedisLoadStore(connection);
+      expect(await loads.finishLoad(await loads.startLoad(id), seated(id))).toBe('warmed');
+      held(await ask());
+      await connection.client.del(performanceKeys(id).journal);
+    },
+  );
 
   it('nothing rejects or waits when the connection is gone: holds fail, the rest says so', async () => {
     const id = newPerformanceId();

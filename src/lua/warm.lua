@@ -54,6 +54,7 @@ if redis.call('HGET', queueKey, 'mode') == 'on' then
   redis.call('HSET', metaKey, 'queue', 1)
 end
 
+-- @include journal-entry
 -- @include give-back
 -- @include apply-release
 -- @include apply-sale
@@ -93,7 +94,7 @@ end
 
 local entries = redis.call('XRANGE', journalKey, '-', '+')
 for i = 1, #entries do
-  local entry = cmsgpack.unpack(entries[i][2][2])
+  local entry = journalEntry(entries[i][2][2])
   for k = 1, #entry[3] do
     replay(entry[1], entry[3][k])
   end
