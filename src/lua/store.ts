@@ -1,6 +1,8 @@
 /** The arbiter on real Redis: one pipeline a flush, the requests of a performance folded into one script call. */
 import type { Hold, Release, Sale } from '../domain/reservation.ts';
 import type { HoldDecision, HoldGroup, HoldStore } from '../domain/stores.ts';
+import { Again } from '../lib/again.ts';
+import { systemClock } from '../lib/clock.ts';
 import { messageOf, StoreUnavailable } from '../lib/errors.ts';
 import type { RedisConnection } from './connection.ts';
 import { decisionsOf, packRequests, type RemainingListener } from './decisions.ts';
@@ -14,16 +16,15 @@ export interface StoreLog {
 
 const performancesKnownMax = 100_000;
 const journalsPerRoundMax = 2000;
-const tellIntervalMs = 500;
+export const tellIntervalMs = 500;
 
 export class RedisHoldStore implements HoldStore {
   readonly #connection: RedisConnection;
   readonly #log: StoreLog;
   readonly #onRemaining: RemainingListener;
   #journalsSeen = 0;
-  /** Performances of releases that Redis was not told. */
-  readonly #untold = new Set<number>();
-  #isTelling = false;
+  /** Performances of which MySQL knows what Redis was not told: once it answers they are loaded anew. */
+  readonly #untold = new Again<number>(systemClock, tellIntervalMs, (performanceId) => this.cool(performanceId, []));
   readonly #keys = new Map<number, PerformanceKeys>();
 
   constructor(connection: RedisConnection, log: StoreLog, onRemaining: RemainingListener = () => {}) {
@@ -77,32 +78,10 @@ export class RedisHoldStore implements HoldStore {
       const reply = replies[i];
       if (reply instanceof Error) {
         fault = reply;
-        this.#tellLater(performanceIds[i]!);
+        this.#untold.add(performanceIds[i]!);
       } else if (typeof reply === 'number' && reply >= 0) onCount(performanceIds[i]!, reply);
     }
     if (fault !== null) throw fault;
-  }
-
-  /** MySQL knows what Redis does not: once it answers, the performance is loaded anew. */
-  #tellLater(performanceId: number): void {
-    this.#untold.add(performanceId);
-    if (this.#isTelling) return;
-    this.#isTelling = true;
-    setTimeout(() => void this.#tell(), tellIntervalMs).unref();
-  }
-
-  async #tell(): Promise<void> {
-    this.#isTelling = false;
-    for (const performanceId of [...this.#untold]) {
-      try {
-        await this.cool(performanceId, []);
-        this.#untold.delete(performanceId);
-      } catch {
-        // Still away; the release that failed has said so.
-        this.#tellLater(performanceId);
-        return;
-      }
-    }
   }
 
   async cool(performanceId: number, reservationIds: readonly string[]): Promise<void> {

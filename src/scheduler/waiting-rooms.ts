@@ -19,7 +19,13 @@ const roundMs = 1000;
 const drawIntervalMs = 200;
 const noteIntervalMs = 1000;
 
-export function waitingRoomJobs(store: RoomStore, ledger: RoomLedger, counters: RoomCounters): Job[] {
+/** `makeSeed`: of a draw; a simulation has its own. */
+export function waitingRoomJobs(
+  store: RoomStore,
+  ledger: RoomLedger,
+  counters: RoomCounters,
+  makeSeed = newSeed,
+): Job[] {
   const drawsDue = new Map<number, NonNullable<AdmissionRound['drawDue']>>();
   const issued = new Map<number, number>();
   const noted = new Map<number, number>();
@@ -40,7 +46,7 @@ export function waitingRoomJobs(store: RoomStore, ledger: RoomLedger, counters: 
   async function draw(): Promise<void> {
     for (const [performanceId, range] of drawsDue) {
       drawsDue.delete(performanceId);
-      const stored = await ledger.writeDraw({ performanceId, ...range, seed: newSeed() });
+      const stored = await ledger.writeDraw({ performanceId, ...range, seed: makeSeed() });
       await store.draw(stored, await drawNumbers(stored));
       counters.draws++;
     }
