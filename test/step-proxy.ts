@@ -19,8 +19,8 @@ export type Step =
 export interface StepProxy {
   readonly port: number;
   /**
-   * Does it to the next request after which what a connection has sent so far matches. Resolves when it has happened:
-   * for a reply, when that was there to be sent back.
+   * Does it to the next request after which what one connection has sent, from now on, matches. Resolves when it has
+   * happened: for a reply, when that was there to be sent back.
    */
   next(sent: RegExp, step: Step): Promise<void>;
   close(): Promise<void>;
@@ -37,14 +37,14 @@ const textLengthMax = 256 * 1024;
 
 export function startStepProxy(host: string, port: number): Promise<StepProxy> {
   const armed = new Set<Armed>();
-  const clients = new Set<Socket>();
+  /** What each connection has sent since something was last waited for. */
+  const texts = new Map<Socket, string>();
 
   const server = createServer((client) => {
     const upstream = connect(port, host);
-    let text = '';
     let isSilent = false;
     let awaited: Armed | null = null;
-    clients.add(client);
+    texts.set(client, '');
 
     const cut = (): void => {
       isSilent = true;
@@ -52,7 +52,8 @@ export function startStepProxy(host: string, port: number): Promise<StepProxy> {
     };
     client.on('data', (data) => {
       if (isSilent) return;
-      text = (text + data.toString('latin1')).slice(-textLengthMax);
+      const text = (texts.get(client) + data.toString('latin1')).slice(-textLengthMax);
+      texts.set(client, text);
       const found = [...armed].find(({ sent }) => sent.test(text));
       if (found === undefined) {
         upstream.write(data);
@@ -81,7 +82,7 @@ export function startStepProxy(host: string, port: number): Promise<StepProxy> {
     upstream.on('error', () => client.destroy());
     upstream.on('close', () => client.destroy());
     client.on('close', () => {
-      clients.delete(client);
+      texts.delete(client);
       upstream.destroy();
     });
   });
@@ -92,9 +93,12 @@ export function startStepProxy(host: string, port: number): Promise<StepProxy> {
       const address = server.address();
       resolve({
         port: typeof address === 'object' && address !== null ? address.port : 0,
-        next: (sent, step) => new Promise((onDone) => armed.add({ sent, step, onDone })),
+        next(sent, step) {
+          for (const client of texts.keys()) texts.set(client, '');
+          return new Promise((onDone) => armed.add({ sent, step, onDone }));
+        },
         close() {
-          for (const client of clients) client.destroy();
+          for (const client of texts.keys()) client.destroy();
           return new Promise((closed) => server.close(() => closed()));
         },
       });
