@@ -85,7 +85,7 @@ async function untilReady(url: string): Promise<void> {
 describe.each(['persisted', 'held'])('with FASTPASS_ACK=%s', (ack) => {
   it.each(kinds)('MySQL %s in mid-rush: the sale goes on when it is back, nothing is lost after', async (kind) => {
     const { url } = await start({ FASTPASS_ACK: ack });
-    const sale = await openSale(url, 4500);
+    const sale = await openSale(url, 3000);
     const { sent, recoveredMs } = await rushThrough(url, sale, {
       afterWins: 300,
       fault: () => strike(kind, strikeMs[kind]),

@@ -63,7 +63,7 @@ async function freezeFor(ms: number): Promise<void> {
 describe.each(['persisted', 'held'])('with FASTPASS_ACK=%s', (ack) => {
   it('Redis restarts empty in mid-rush: warmed from MySQL, no seat sold twice, no 201 lost', async () => {
     const { url } = await start({ FASTPASS_ACK: ack });
-    const sale = await openSale(url, 4500);
+    const sale = await openSale(url, 3000);
     const { sent, recoveredMs } = await rushThrough(url, sale, {
       afterWins: 300,
       fault: () => restartLater('nothing'),
@@ -75,7 +75,7 @@ describe.each(['persisted', 'held'])('with FASTPASS_ACK=%s', (ack) => {
 
   it('Redis frozen in mid-rush: the sale goes on when it is back, no seat sold twice, no 201 lost', async () => {
     const { url } = await start({ FASTPASS_ACK: ack });
-    const sale = await openSale(url, 4500);
+    const sale = await openSale(url, 3000);
     const { sent, recoveredMs } = await rushThrough(url, sale, { afterWins: 300, fault: () => freezeFor(2000) });
     expect(await metricOf(url, 'fastpass_acknowledged_lost_total')).toBe(0);
     await expectPromisesKept(url, sale, sent);
@@ -86,7 +86,7 @@ describe.each(['persisted', 'held'])('with FASTPASS_ACK=%s', (ack) => {
 /** Redis loses what happened between the first place and the fault, as a replica that lagged behind. */
 async function failOver(ack: string): Promise<void> {
   const { url } = await start({ FASTPASS_ACK: ack });
-  const sale = await openSale(url, 4500);
+  const sale = await openSale(url, 3000);
   let keeping: Promise<void> = Promise.resolve();
   const { sent, recoveredMs } = await rushThrough(url, sale, {
     onFirstWin: () => {

@@ -1,0 +1,212 @@
+/** SIGTERM while a store is frozen or dead, a second SIGTERM, and the embedded servers: ends in time, leaves nothing behind. */
+import { afterAll, beforeAll, describe, expect, it, type TestContext } from 'vitest';
+import { processIdentity, signalProcess } from '../src/embedded/process-identity.ts';
+import { call, createPerformance, type GatewayProcess, newUserId, spawnGateway, until } from './harness.ts';
+import { hold } from './money.ts';
+import {
+  createOwnDatabase,
+  type PrivateStore,
+  privateFolder,
+  removeFolder,
+  startPrivateMysql,
+  startPrivateRedis,
+} from './private-stores.ts';
+import { recovered } from './reliability.ts';
+import { openSocket } from './socket.ts';
+
+const stoppedWithinMs = 10_000;
+/** What a guardian gives its server to end, and some. */
+const allGoneWithinMs = 15_000;
+
+type OnFinished = TestContext['onTestFinished'];
+
+async function start(onFinished: OnFinished, settings: Readonly<Record<string, string>>): Promise<GatewayProcess> {
+  const gateway = await spawnGateway(settings);
+  onFinished(() => gateway.kill());
+  return gateway;
+}
+
+/** Resolves with how it ended, and how long after `sinceMs`. */
+function exitOf({ child }: GatewayProcess, sinceMs: number): Promise<{ code: number | null; ms: number }> {
+  return new Promise((resolve) => {
+    child.once('exit', (code) => resolve({ code, ms: performance.now() - sinceMs }));
+  });
+}
+
+/** SIGTERM; how it ended. */
+function terminate(gateway: GatewayProcess): Promise<{ code: number | null; ms: number }> {
+  const exit = exitOf(gateway, performance.now());
+  gateway.child.kill('SIGTERM');
+  return exit;
+}
+
+describe('SIGTERM', () => {
+  let database: Awaited<ReturnType<typeof createOwnDatabase>>;
+  beforeAll(async () => {
+    database = await createOwnDatabase();
+  });
+  afterAll(() => database.drop());
+
+  const cases = (['redis', 'mysql'] as const).flatMap((store) =>
+    (['frozen', 'dead'] as const).map((state) => ({ store, state })),
+  );
+  it.concurrent.for(cases)(
+    'with $store $state: what is under way is answered, sockets get 1001, exit 0 within 10 s',
+    async ({ store, state }, { onTestFinished }) => {
+      const redis = await startPrivateRedis();
+      onTestFinished(() => redis.stop());
+      const mysql = store === 'mysql' ? await startPrivateMysql() : null;
+      if (mysql !== null) onTestFinished(() => mysql.stop());
+      const gateway = await start(onTestFinished, { REDIS_URL: redis.url, MYSQL_URL: mysql?.url ?? database.url });
+      const { url } = gateway;
+      const performanceId = await createPerformance(url, { seating: { kind: 'seated', seats: 3 } });
+      expect((await hold(url, newUserId(), { performanceId, seats: [1] })).status).toBe(201);
+      const socket = await openSocket(url, newUserId());
+      socket.send({ type: 'seats.watch', performanceId });
+      await socket.until('the watch has begun', () => socket.of('seats.changed')[0]);
+
+      const target: PrivateStore = mysql ?? redis;
+      if (state === 'frozen') target.freeze();
+      else await target.kill();
+      const underWay = hold(url, newUserId(), { performanceId, seats: [2] });
+      // On its way before the signal: an answer to a request behind it says so.
+      await call(url, 'GET', '/healthz');
+      const { code, ms } = await terminate(gateway);
+      expect((await underWay).status).toBe(503);
+      await socket.until('it is closed', () => socket.closed);
+      expect(socket.closed?.code).toBe(1001);
+      recovered(`SIGTERM with ${store} ${state}: ended`, ms);
+      expect({ code, isInTime: ms < stoppedWithinMs }, gateway.output()).toEqual({ code: 0, isInTime: true });
+    },
+  );
+
+  it.concurrent('with MySQL frozen (held): what was acknowledged is in the journal, and the next gateway stores it', async ({
+    onTestFinished,
+  }) => {
+    const redis = await startPrivateRedis();
+    onTestFinished(() => redis.stop());
+    const mysql = await startPrivateMysql();
+    onTestFinished(() => mysql.stop());
+    const settings = { REDIS_URL: redis.url, MYSQL_URL: mysql.url, FASTPASS_ACK: 'held' };
+    const gateway = await start(onTestFinished, settings);
+    const performanceId = await createPerformance(gateway.url, { seating: { kind: 'seated', seats: 40 } });
+    mysql.freeze();
+    const users = Array.from({ length: 40 }, newUserId);
+    const held = await Promise.all(
+      users.map((userId, i) => hold(gateway.url, userId, { performanceId, seats: [i + 1] })),
+    );
+    expect(held.map(({ status }) => status)).toEqual(new Array(40).fill(201));
+    const { ms } = await terminate(gateway);
+    expect(ms).toBeLessThan(stoppedWithinMs);
+    mysql.resume();
+
+    const next = await start(onTestFinished, settings);
+    const readyAtMs = performance.now();
+    const isThere = async (i: number): Promise<boolean> => {
+      const path = `/v1/reservations/${held[i]!.body.reservationId}`;
+      return (await call(next.url, 'GET', path, { userId: users[i]! })).status === 200;
+    };
+    await until('MySQL has them all', async () => (await Promise.all(users.map((_, i) => isThere(i)))).every(Boolean));
+    recovered('SIGTERM with MySQL frozen (held): the next gateway has stored all', performance.now() - readyAtMs);
+  });
+
+  it.concurrent('a second one ends it at once', async ({ onTestFinished }) => {
+    const redis = await startPrivateRedis();
+    onTestFinished(() => redis.stop());
+    const gateway = await start(onTestFinished, { REDIS_URL: redis.url, MYSQL_URL: database.url });
+    const performanceId = await createPerformance(gateway.url, { seating: { kind: 'seated', seats: 1 } });
+    redis.freeze();
+    // Something that the first one waits for.
+    const underWay = hold(gateway.url, newUserId(), { performanceId, seats: [1] }).catch(() => null);
+    gateway.child.kill('SIGTERM');
+    await until('it is stopping', () => gateway.output().includes('SIGTERM: stopping'));
+    const { code, ms } = await terminate(gateway);
+    expect(code).toBe(1);
+    expect(ms).toBeLessThan(2000);
+    recovered('A second SIGTERM: ended', ms);
+    await underWay;
+  });
+});
+
+describe('embedded mode', () => {
+  /** A gateway that brings its own stores, and the numbers of their processes: Redis, then MySQL. */
+  async function startEmbedded(onFinished: OnFinished, folder: string) {
+    const gateway = await start(onFinished, { REDIS_URL: '', MYSQL_URL: '', FASTPASS_DATA_DIR: folder });
+    const pidOf = (name: RegExp): number => Number(name.exec(gateway.output())?.[1]);
+    const pids = [
+      pidOf(/Redis is ready on port \d+ .*\(process (\d+)\)/),
+      pidOf(/(?:MariaDB|MySQL) is ready on port \d+ .*\(process (\d+)\)/),
+    ];
+    for (const pid of pids) expect(processIdentity(pid)).toBeDefined();
+    onFinished(async () => {
+      await gateway.kill();
+      await until('its stores are gone', () => areGone(pids), allGoneWithinMs);
+    });
+    return { gateway, redisPid: pids[0]!, mysqlPid: pids[1]!, pids };
+  }
+
+  function newFolder(onFinished: OnFinished): string {
+    const folder = privateFolder('embedded');
+    onFinished(() => removeFolder(folder));
+    return folder;
+  }
+
+  const areGone = (pids: readonly number[]): boolean => pids.every((pid) => processIdentity(pid) === undefined);
+
+  const isReady = ({ gateway }: { readonly gateway: GatewayProcess }): Promise<void> =>
+    until('it is ready', () => gateway.output().includes('ready at'));
+
+  it.concurrent('SIGTERM during the start, after it, and twice: leaves no process behind', { timeout: 60_000 }, async ({
+    onTestFinished,
+  }) => {
+    const folder = newFolder(onTestFinished);
+    for (const when of ['while it starts', 'when it is ready']) {
+      const one = await startEmbedded(onTestFinished, folder);
+      if (when === 'when it is ready') await isReady(one);
+      const { code, ms } = await terminate(one.gateway);
+      expect(code, one.gateway.output()).toBe(0);
+      expect(ms).toBeLessThan(stoppedWithinMs);
+      expect(areGone(one.pids)).toBe(true);
+      recovered(`SIGTERM in embedded mode ${when}: ended, with its stores`, ms);
+    }
+    const twice = await startEmbedded(onTestFinished, folder);
+    await isReady(twice);
+    const sentAtMs = performance.now();
+    const exit = terminate(twice.gateway);
+    await until('it is stopping', () => twice.gateway.output().includes('SIGTERM: stopping'));
+    twice.gateway.child.kill('SIGTERM');
+    await exit;
+    await until('its stores are gone', () => areGone(twice.pids), allGoneWithinMs);
+    recovered('Two SIGTERMs in embedded mode: ended, with its stores', performance.now() - sentAtMs);
+  });
+
+  it.concurrent('SIGTERM with a dead Redis leaves no process behind', { timeout: 60_000 }, async ({
+    onTestFinished,
+  }) => {
+    const one = await startEmbedded(onTestFinished, newFolder(onTestFinished));
+    const { gateway, redisPid, pids } = one;
+    await isReady(one);
+    signalProcess(redisPid, 'SIGKILL');
+    const { code, ms } = await terminate(gateway);
+    await until('its stores are gone', () => areGone(pids), allGoneWithinMs);
+    expect(ms).toBeLessThan(stoppedWithinMs);
+    expect(code, gateway.output()).toBe(0);
+    recovered('SIGTERM in embedded mode with Redis dead: ended', ms);
+  });
+
+  it.concurrent('SIGTERM with a frozen MySQL ends within 10 s and leaves no process behind', {
+    timeout: 60_000,
+  }, async ({ onTestFinished }) => {
+    const one = await startEmbedded(onTestFinished, newFolder(onTestFinished));
+    const { gateway, mysqlPid, pids } = one;
+    await isReady(one);
+    onTestFinished(() => {
+      if (!areGone([mysqlPid])) signalProcess(mysqlPid, 'SIGKILL');
+    });
+    signalProcess(mysqlPid, 'SIGSTOP');
+    const { code, ms } = await terminate(gateway);
+    await until('its stores are gone', () => areGone(pids), allGoneWithinMs);
+    recovered('SIGTERM in embedded mode with MySQL frozen: ended', ms);
+    expect({ code, isInTime: ms < stoppedWithinMs }, gateway.output()).toEqual({ code: 0, isInTime: true });
+  });
+});
