@@ -40,7 +40,7 @@ function terminate(gateway: GatewayProcess): Promise<{ code: number | null; ms: 
   return exit;
 }
 
-describe('SIGTERM', () => {
+describe.concurrent('SIGTERM', () => {
   let database: Awaited<ReturnType<typeof createOwnDatabase>>;
   beforeAll(async () => {
     database = await createOwnDatabase();
@@ -50,7 +50,7 @@ describe('SIGTERM', () => {
   const cases = (['redis', 'mysql'] as const).flatMap((store) =>
     (['frozen', 'dead'] as const).map((state) => ({ store, state })),
   );
-  it.concurrent.for(cases)(
+  it.for(cases)(
     'with $store $state: what is under way is answered, sockets get 1001, exit 0 within 10 s',
     async ({ store, state }, { onTestFinished }) => {
       const redis = await startPrivateRedis();
@@ -80,7 +80,7 @@ describe('SIGTERM', () => {
     },
   );
 
-  it.concurrent('with MySQL frozen (held): what was acknowledged is in the journal, and the next gateway stores it', async ({
+  it('with MySQL frozen (held): what was acknowledged is in the journal, and the next gateway stores it', async ({
     onTestFinished,
   }) => {
     const redis = await startPrivateRedis();
@@ -110,7 +110,7 @@ describe('SIGTERM', () => {
     recovered('SIGTERM with MySQL frozen (held): the next gateway has stored all', performance.now() - readyAtMs);
   });
 
-  it.concurrent('a second one ends it at once', async ({ onTestFinished }) => {
+  it('a second one ends it at once', async ({ onTestFinished }) => {
     const redis = await startPrivateRedis();
     onTestFinished(() => redis.stop());
     const gateway = await start(onTestFinished, { REDIS_URL: redis.url, MYSQL_URL: database.url });
@@ -128,7 +128,7 @@ describe('SIGTERM', () => {
   });
 });
 
-describe('embedded mode', () => {
+describe.concurrent('embedded mode', () => {
   /** A gateway that brings its own stores, and the numbers of their processes: Redis, then MySQL. */
   async function startEmbedded(onFinished: OnFinished, folder: string) {
     const gateway = await start(onFinished, { REDIS_URL: '', MYSQL_URL: '', FASTPASS_DATA_DIR: folder });
@@ -156,7 +156,7 @@ describe('embedded mode', () => {
   const isReady = ({ gateway }: { readonly gateway: GatewayProcess }): Promise<void> =>
     until('it is ready', () => gateway.output().includes('ready at'));
 
-  it.concurrent('SIGTERM during the start, after it, and twice: leaves no process behind', { timeout: 60_000 }, async ({
+  it('SIGTERM during the start, after it, and twice: leaves no process behind', { timeout: 60_000 }, async ({
     onTestFinished,
   }) => {
     const folder = newFolder(onTestFinished);
@@ -180,9 +180,7 @@ describe('embedded mode', () => {
     recovered('Two SIGTERMs in embedded mode: ended, with its stores', performance.now() - sentAtMs);
   });
 
-  it.concurrent('SIGTERM with a dead Redis leaves no process behind', { timeout: 60_000 }, async ({
-    onTestFinished,
-  }) => {
+  it('SIGTERM with a dead Redis leaves no process behind', { timeout: 60_000 }, async ({ onTestFinished }) => {
     const one = await startEmbedded(onTestFinished, newFolder(onTestFinished));
     const { gateway, redisPid, pids } = one;
     await isReady(one);
@@ -194,7 +192,7 @@ describe('embedded mode', () => {
     recovered('SIGTERM in embedded mode with Redis dead: ended', ms);
   });
 
-  it.concurrent('SIGTERM with a frozen MySQL ends within 10 s and leaves no process behind', {
+  it('SIGTERM with a frozen MySQL ends within 10 s and leaves no process behind', {
     timeout: 60_000,
   }, async ({ onTestFinished }) => {
     const one = await startEmbedded(onTestFinished, newFolder(onTestFinished));
