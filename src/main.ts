@@ -6,6 +6,7 @@ import { createDemo, findDemo } from './catalog/demo.ts';
 import { type Config, ConfigError, readConfig } from './config.ts';
 import { type EmbeddedServer, ensureInstalled, startEmbeddedMysql, startEmbeddedRedis } from './embedded/index.ts';
 import { mintToken } from './gateway/auth.ts';
+import { sleep, systemClock } from './lib/clock.ts';
 import { messageOf } from './lib/errors.ts';
 import { createLogger } from './logger.ts';
 import { runWorker, startWorkers, workerArgument } from './workers.ts';
@@ -13,6 +14,8 @@ import { runWorker, startWorkers, workerArgument } from './workers.ts';
 const demoTokenSeconds = 24 * 3600;
 /** Those who stop services kill after ten seconds. */
 const stopTimeoutMs = 9500;
+/** Longer than a gateway takes to start on stores that are there. */
+const startingMsMax = 2000;
 
 function say(line: string): void {
   process.stdout.write(`fastpass: ${line}\n`);
@@ -84,7 +87,8 @@ async function main(): Promise<void> {
     let exitCode = 0;
     // An embedded server that hangs does not keep this process: its guardian ends it.
     setTimeout(() => process.exit(exitCode), stopTimeoutMs).unref();
-    await Promise.allSettled([starting]);
+    // One that still waits for a store has nothing to end.
+    await Promise.race([Promise.allSettled([starting]), sleep(systemClock, startingMsMax)]);
     for (const part of running.reverse()) {
       await part.stop().catch((thrown: unknown) => {
         log.error('a part did not stop well', { error: messageOf(thrown) });
