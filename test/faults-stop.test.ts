@@ -5,14 +5,13 @@ import { call, createPerformance, type GatewayProcess, newUserId, spawnGateway, 
 import { hold } from './money.ts';
 import {
   createOwnDatabase,
-  type PrivateStore,
   privateFolder,
   removeFolder,
   startPrivateMysql,
   startPrivateRedis,
 } from './private-stores.ts';
 import { recovered } from './reliability.ts';
-import { openSocket } from './socket.ts';
+import { openSocket, type TestSocket } from './socket.ts';
 
 const stoppedWithinMs = 10_000;
 /** What a guardian gives its server to end, and some. */
@@ -47,67 +46,92 @@ describe.concurrent('SIGTERM', () => {
   });
   afterAll(() => database.drop());
 
-  const cases = (['redis', 'mysql'] as const).flatMap((store) =>
-    (['frozen', 'dead'] as const).map((state) => ({ store, state })),
-  );
-  it.for(cases)(
-    'with $store $state: what is under way is answered, sockets get 1001, exit 0 within 10 s',
-    async ({ store, state }, { onTestFinished }) => {
+  interface Stopping {
+    readonly gateway: GatewayProcess;
+    readonly socket: TestSocket;
+    readonly performanceId: number;
+  }
+
+  /** A gateway with a watcher of seats. */
+  async function startWatched(onFinished: OnFinished, settings: Readonly<Record<string, string>>): Promise<Stopping> {
+    const gateway = await start(onFinished, settings);
+    const performanceId = await createPerformance(gateway.url, { seating: { kind: 'seated', seats: 40 } });
+    expect((await hold(gateway.url, newUserId(), { performanceId, seats: [40] })).status).toBe(201);
+    const socket = await openSocket(gateway.url, newUserId());
+    socket.send({ type: 'seats.watch', performanceId });
+    await socket.until('the watch has begun', () => socket.of('seats.changed')[0]);
+    return { gateway, socket, performanceId };
+  }
+
+  async function expectGoodEnd({ gateway, socket }: Stopping, row: string): Promise<void> {
+    const { code, ms } = await terminate(gateway);
+    await socket.until('it is closed', () => socket.closed);
+    expect(socket.closed?.code).toBe(1001);
+    expect({ code, isInTime: ms < stoppedWithinMs }, gateway.output()).toEqual({ code: 0, isInTime: true });
+    recovered(`SIGTERM with ${row}: ended`, ms);
+  }
+
+  /** A hold that is under way when this resolves; its status. */
+  async function beginHold({ gateway, performanceId }: Stopping): Promise<() => Promise<number>> {
+    const reply = hold(gateway.url, newUserId(), { performanceId, seats: [39] });
+    // The answer to a request behind it: it was taken in.
+    await call(gateway.url, 'GET', '/healthz');
+    return async () => (await reply).status;
+  }
+
+  it.for(['frozen', 'dead'] as const)(
+    'with Redis %s: what is under way is answered, sockets get 1001, exit 0 within 10 s',
+    async (state, { onTestFinished }) => {
       const redis = await startPrivateRedis();
       onTestFinished(() => redis.stop());
-      const mysql = store === 'mysql' ? await startPrivateMysql() : null;
-      if (mysql !== null) onTestFinished(() => mysql.stop());
-      const gateway = await start(onTestFinished, { REDIS_URL: redis.url, MYSQL_URL: mysql?.url ?? database.url });
-      const { url } = gateway;
-      const performanceId = await createPerformance(url, { seating: { kind: 'seated', seats: 3 } });
-      expect((await hold(url, newUserId(), { performanceId, seats: [1] })).status).toBe(201);
-      const socket = await openSocket(url, newUserId());
-      socket.send({ type: 'seats.watch', performanceId });
-      await socket.until('the watch has begun', () => socket.of('seats.changed')[0]);
-
-      const target: PrivateStore = mysql ?? redis;
-      if (state === 'frozen') target.freeze();
-      else await target.kill();
-      const underWay = hold(url, newUserId(), { performanceId, seats: [2] });
-      // On its way before the signal: an answer to a request behind it says so.
-      await call(url, 'GET', '/healthz');
-      const { code, ms } = await terminate(gateway);
-      expect((await underWay).status).toBe(503);
-      await socket.until('it is closed', () => socket.closed);
-      expect(socket.closed?.code).toBe(1001);
-      recovered(`SIGTERM with ${store} ${state}: ended`, ms);
-      expect({ code, isInTime: ms < stoppedWithinMs }, gateway.output()).toEqual({ code: 0, isInTime: true });
+      const stopping = await startWatched(onTestFinished, { REDIS_URL: redis.url, MYSQL_URL: database.url });
+      if (state === 'frozen') redis.freeze();
+      else await redis.kill();
+      const underWay = await beginHold(stopping);
+      await expectGoodEnd(stopping, `Redis ${state}`);
+      expect(await underWay()).toBe(503);
     },
   );
 
-  it('with MySQL frozen (held): what was acknowledged is in the journal, and the next gateway stores it', async ({
-    onTestFinished,
-  }) => {
+  it('with MySQL frozen, then dead: the same, and the next gateway stores what was acknowledged', {
+    timeout: 60_000,
+  }, async ({ onTestFinished }) => {
     const redis = await startPrivateRedis();
     onTestFinished(() => redis.stop());
     const mysql = await startPrivateMysql();
     onTestFinished(() => mysql.stop());
-    const settings = { REDIS_URL: redis.url, MYSQL_URL: mysql.url, FASTPASS_ACK: 'held' };
-    const gateway = await start(onTestFinished, settings);
-    const performanceId = await createPerformance(gateway.url, { seating: { kind: 'seated', seats: 40 } });
+    const settings = { REDIS_URL: redis.url, MYSQL_URL: mysql.url };
+    // One after the other: the first makes the tables.
+    const persisted = await startWatched(onTestFinished, settings);
+    const held = await startWatched(onTestFinished, { ...settings, FASTPASS_ACK: 'held' });
     mysql.freeze();
-    const users = Array.from({ length: 40 }, newUserId);
-    const held = await Promise.all(
-      users.map((userId, i) => hold(gateway.url, userId, { performanceId, seats: [i + 1] })),
+    const underWay = await beginHold(persisted);
+    const users = Array.from({ length: 30 }, newUserId);
+    const { performanceId } = held;
+    const acknowledged = await Promise.all(
+      users.map((userId, i) => hold(held.gateway.url, userId, { performanceId, seats: [i + 1] })),
     );
-    expect(held.map(({ status }) => status)).toEqual(new Array(40).fill(201));
-    const { ms } = await terminate(gateway);
-    expect(ms).toBeLessThan(stoppedWithinMs);
-    mysql.resume();
+    expect(acknowledged.map(({ status }) => status)).toEqual(new Array(30).fill(201));
+    await Promise.all([
+      expectGoodEnd(persisted, 'MySQL frozen (persisted)'),
+      expectGoodEnd(held, 'MySQL frozen (held)'),
+    ]);
+    expect(await underWay()).toBe(503);
 
-    const next = await start(onTestFinished, settings);
+    mysql.resume();
+    const next = await startWatched(onTestFinished, settings);
     const readyAtMs = performance.now();
     const isThere = async (i: number): Promise<boolean> => {
-      const path = `/v1/reservations/${held[i]!.body.reservationId}`;
-      return (await call(next.url, 'GET', path, { userId: users[i]! })).status === 200;
+      const path = `/v1/reservations/${acknowledged[i]!.body.reservationId}`;
+      return (await call(next.gateway.url, 'GET', path, { userId: users[i]! })).status === 200;
     };
     await until('MySQL has them all', async () => (await Promise.all(users.map((_, i) => isThere(i)))).every(Boolean));
     recovered('SIGTERM with MySQL frozen (held): the next gateway has stored all', performance.now() - readyAtMs);
+
+    await mysql.kill();
+    const refused = await beginHold(next);
+    await expectGoodEnd(next, 'MySQL dead');
+    expect(await refused()).toBe(503);
   });
 
   it('a second one ends it at once', async ({ onTestFinished }) => {
@@ -156,13 +180,14 @@ describe.concurrent('embedded mode', () => {
   const isReady = ({ gateway }: { readonly gateway: GatewayProcess }): Promise<void> =>
     until('it is ready', () => gateway.output().includes('ready at'));
 
-  it('SIGTERM during the start, after it, and twice: leaves no process behind', { timeout: 60_000 }, async ({
-    onTestFinished,
-  }) => {
+  it('SIGTERM during the start, after it, with a dead Redis, and twice: leaves no process behind', {
+    timeout: 60_000,
+  }, async ({ onTestFinished }) => {
     const folder = newFolder(onTestFinished);
-    for (const when of ['while it starts', 'when it is ready']) {
+    for (const when of ['while it starts', 'when it is ready', 'with Redis dead']) {
       const one = await startEmbedded(onTestFinished, folder);
-      if (when === 'when it is ready') await isReady(one);
+      if (when !== 'while it starts') await isReady(one);
+      if (when === 'with Redis dead') signalProcess(one.redisPid, 'SIGKILL');
       const { code, ms } = await terminate(one.gateway);
       expect(code, one.gateway.output()).toBe(0);
       expect(ms).toBeLessThan(stoppedWithinMs);
@@ -178,18 +203,6 @@ describe.concurrent('embedded mode', () => {
     await exit;
     await until('its stores are gone', () => areGone(twice.pids), allGoneWithinMs);
     recovered('Two SIGTERMs in embedded mode: ended, with its stores', performance.now() - sentAtMs);
-  });
-
-  it('SIGTERM with a dead Redis leaves no process behind', { timeout: 60_000 }, async ({ onTestFinished }) => {
-    const one = await startEmbedded(onTestFinished, newFolder(onTestFinished));
-    const { gateway, redisPid, pids } = one;
-    await isReady(one);
-    signalProcess(redisPid, 'SIGKILL');
-    const { code, ms } = await terminate(gateway);
-    await until('its stores are gone', () => areGone(pids), allGoneWithinMs);
-    expect(ms).toBeLessThan(stoppedWithinMs);
-    expect(code, gateway.output()).toBe(0);
-    recovered('SIGTERM in embedded mode with Redis dead: ended', ms);
   });
 
   it('SIGTERM with a frozen MySQL ends within 10 s and leaves no process behind', {
