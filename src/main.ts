@@ -6,11 +6,16 @@ import { createDemo, findDemo } from './catalog/demo.ts';
 import { type Config, ConfigError, readConfig } from './config.ts';
 import { type EmbeddedServer, ensureInstalled, startEmbeddedMysql, startEmbeddedRedis } from './embedded/index.ts';
 import { mintToken } from './gateway/auth.ts';
+import { sleep, systemClock } from './lib/clock.ts';
 import { messageOf } from './lib/errors.ts';
 import { createLogger } from './logger.ts';
 import { runWorker, startWorkers, workerArgument } from './workers.ts';
 
 const demoTokenSeconds = 24 * 3600;
+/** Those who stop services kill after ten seconds. */
+const stopTimeoutMs = 9500;
+/** Longer than a gateway takes to start on stores that are there. */
+const startingMsMax = 2000;
 
 function say(line: string): void {
   process.stdout.write(`fastpass: ${line}\n`);
@@ -71,6 +76,8 @@ async function main(): Promise<void> {
   const given = readConfig(process.env);
   const log = createLogger(given.logLevel, given.isProduction);
   const running: { stop(): Promise<void> }[] = [];
+  /** The gateway while it starts: it is stopped like one that runs, before its stores are. */
+  let starting: Promise<unknown> = Promise.resolve();
   let isStopping = false;
 
   const stop = async (signal: string): Promise<void> => {
@@ -78,6 +85,10 @@ async function main(): Promise<void> {
     isStopping = true;
     say(`${signal}: stopping (again: at once)`);
     let exitCode = 0;
+    // An embedded server that hangs does not keep this process: its guardian ends it.
+    setTimeout(() => process.exit(exitCode), stopTimeoutMs).unref();
+    // One that still waits for a store has nothing to end.
+    await Promise.race([Promise.allSettled([starting]), sleep(systemClock, startingMsMax)]);
     for (const part of running.reverse()) {
       await part.stop().catch((thrown: unknown) => {
         log.error('a part did not stop well', { error: messageOf(thrown) });
@@ -93,13 +104,17 @@ async function main(): Promise<void> {
   running.push(...embedded);
   try {
     // With workers the primary keeps a gateway of its own only for the stores; they serve the port.
-    const app = await startApp(config.workers > 1 ? { ...config, port: 0, host: '127.0.0.1' } : config, log);
-    running.push(app);
+    const start = startApp(config.workers > 1 ? { ...config, port: 0, host: '127.0.0.1' } : config, log);
+    starting = start.then((app) => running.push(app));
+    const app = await start;
+    if (isStopping) return;
     if (isEmbedded(given)) await createDemo(app.catalog);
     if (config.workers > 1) running.push(await startWorkers(config, log));
     if (isEmbedded(given)) await printExamples(config, config.workers > 1 ? config.port : app.port, app.catalog);
   } catch (thrown) {
-    if (!isStopping) for (const part of running.reverse()) await part.stop();
+    // Whoever stops the parts says how the process ends.
+    if (isStopping) return;
+    for (const part of running.reverse()) await part.stop();
     throw thrown;
   }
 }

@@ -16,14 +16,10 @@ import {
   crowd,
   disagreements,
   type GatewayProcess,
-  holdSending,
   metricOf,
   newUserId,
   type Reply,
   redisClient,
-  type Sending,
-  type Sent,
-  seededRandom,
   serverFaults,
   spawnGateway,
   storedReservations,
@@ -32,9 +28,9 @@ import {
   untilJournalsEmpty,
   whileLocked,
 } from './harness.ts';
+import { expectPromisesKept, missing, openSale, spareSeats } from './sales.ts';
 import { startTcpProxy } from './tcp-proxy.ts';
 
-const seed = Number(process.env['RUSH_SEED'] ?? 20_260_402);
 /** The promise: what a killed gateway leaves behind is recovered, its leadership taken over, in this time. */
 const recoveredWithinMs = 5000;
 const stoppedWithinMs = 10_000;
@@ -56,53 +52,6 @@ async function start(settings: Readonly<Record<string, string>>): Promise<Gatewa
   const gateway = await spawnGateway(settings);
   running.push(gateway);
   return gateway;
-}
-
-/** A hall and a room for parties, and a crowd for both. */
-interface Sale {
-  readonly hallId: number;
-  readonly roomId: number;
-  readonly ids: readonly number[];
-  readonly sendings: readonly Sending[];
-}
-
-const hallSeats = 2000;
-/** Seats that nobody of the crowd wants. */
-const spareSeats = [hallSeats + 1, hallSeats + 2];
-
-async function openSale(url: string, count: number): Promise<Sale> {
-  const hallId = await createPerformance(url, { seating: { kind: 'seated', seats: hallSeats + 2 } });
-  const roomId = await createPerformance(url, { seating: { kind: 'capacity', capacity: 600 } });
-  const random = seededRandom(seed);
-  const sendings = Array.from({ length: count }, (_, i) => {
-    if (i % 4 === 0) return holdSending(newUserId(), { performanceId: roomId, partySize: 1 + random(4) });
-    const seat = random(hallSeats) + 1;
-    return holdSending(newUserId(), { performanceId: hallId, seats: [seat, (seat % hallSeats) + 1] });
-  });
-  return { hallId, roomId, ids: [hallId, roomId], sendings };
-}
-
-/** The 201s that MySQL does not have. */
-async function missing(sale: Sale, sent: readonly Sent[]): Promise<string[]> {
-  const stored = (await Promise.all(sale.ids.map(storedReservations))).flat();
-  const held = new Set(stored.filter(({ status }) => status === storedStatus.HELD).map(({ id }) => id));
-  return acknowledged(sent).filter((id) => !held.has(id));
-}
-
-async function expectPromisesKept(url: string, sale: Sale, sent: readonly Sent[]): Promise<void> {
-  await untilJournalsEmpty(sale.ids);
-  expect(await missing(sale, sent)).toEqual([]);
-  const soldTo = new Map<number, string>();
-  for (const { body } of sent.filter(({ status, body }) => status === 201 && body.seats !== undefined)) {
-    for (const seat of body.seats) {
-      expect(soldTo.get(seat), `seat ${seat}`).toBeUndefined();
-      soldTo.set(seat, body.reservationId);
-    }
-  }
-  for (const id of sale.ids) {
-    expect(await brokenPromises(id)).toEqual([]);
-    expect(await disagreements(url, id)).toEqual([]);
-  }
 }
 
 describe.each(['persisted', 'held'])('with FASTPASS_ACK=%s', (ack) => {

@@ -16,11 +16,31 @@ export const testSecret = 'a-secret-of-the-tests-32-bytes-long!';
 
 type Settings = Readonly<Record<string, string>>;
 
+interface Stores {
+  readonly redisUrl?: string;
+  readonly mysqlUrl?: string;
+}
+
+let stores: Stores = {};
+
+/** From now on the gateways and questions of this file go to stores of its own; what is left out stays the run's. */
+export function useStores(own: Stores): void {
+  stores = own;
+}
+
+function redisUrl(): string {
+  return stores.redisUrl ?? inject('redisUrl');
+}
+
+function mysqlUrl(): string {
+  return stores.mysqlUrl ?? inject('mysqlUrl');
+}
+
 /** The environment of a gateway on the test servers: any free port, no rate limit unless set. */
 export function testEnvironment(settings: Settings = {}): Record<string, string> {
   return {
-    REDIS_URL: inject('redisUrl'),
-    MYSQL_URL: inject('mysqlUrl'),
+    REDIS_URL: redisUrl(),
+    MYSQL_URL: mysqlUrl(),
     JWT_SECRET: testSecret,
     PORT: '0',
     HOST: '127.0.0.1',
@@ -150,7 +170,7 @@ export async function query(
   sql: string,
   parameters: readonly (string | number)[] = [],
 ): Promise<mysql.RowDataPacket[]> {
-  const connection = await mysql.createConnection(inject('mysqlUrl'));
+  const connection = await mysql.createConnection(mysqlUrl());
   try {
     return (await connection.query<mysql.RowDataPacket[]>(sql, [...parameters]))[0];
   } finally {
@@ -164,7 +184,7 @@ export async function whileLocked<Result>(
   parameters: readonly (string | number | Buffer)[],
   work: () => Promise<Result>,
 ): Promise<Result> {
-  const connection = await mysql.createConnection(inject('mysqlUrl'));
+  const connection = await mysql.createConnection(mysqlUrl());
   try {
     await connection.query('START TRANSACTION');
     await connection.query(sql, [...parameters]);
@@ -189,9 +209,9 @@ export async function until(what: string, check: () => Promise<boolean> | boolea
   }
 }
 
-/** A Redis client on the run's own server; the caller disconnects it. */
+/** A Redis client on the test server; the caller disconnects it. */
 export function redisClient(): Redis {
-  return new Redis(inject('redisUrl'));
+  return new Redis(redisUrl());
 }
 
 /** The sum of a metric over its labels, as `/metrics` serves it. */
