@@ -33,7 +33,7 @@ describe('the configuration', () => {
     const config = readConfig({
       ...stores,
       REDIS_URL: 'redis://a:1, rediss://b:2 ,',
-      PORT: '0',
+      PORT: '8080',
       HOST: '',
       FASTPASS_BATCH_SIZE_MAX: '7',
       FASTPASS_FLUSH_INTERVAL_MS: '0',
@@ -50,7 +50,7 @@ describe('the configuration', () => {
       UNRELATED: 'x',
     });
     expect(config).toEqual({
-      port: 0,
+      port: 8080,
       host: '0.0.0.0',
       redisUrls: ['redis://a:1', 'rediss://b:2'],
       mysqlUrl: stores.MYSQL_URL,
@@ -105,6 +105,8 @@ describe('the configuration', () => {
   it('refuses limits that contradict each other', () => {
     expect(faultsOf({ FASTPASS_BATCH_SIZE_MAX: '100', FASTPASS_QUEUE_DEPTH_MAX: '99' })).toHaveLength(1);
     expect(faultsOf({ FASTPASS_FLUSH_INTERVAL_MS: '100', FASTPASS_REQUEST_DEADLINE_MS: '100' })).toHaveLength(1);
+    expect(faultsOf({ FASTPASS_WORKERS: '2', PORT: '0' })).toHaveLength(1);
+    expect(faultsOf({ FASTPASS_WORKERS: '1', PORT: '0' })).toEqual([]);
   });
 
   it('has a secret of its own only where both stores are embedded, and never in production', () => {

@@ -137,6 +137,9 @@ export function readConfig(environment: Environment): Config {
   if (config.flushIntervalMs >= config.requestDeadlineMs) {
     faults.push('FASTPASS_FLUSH_INTERVAL_MS must be below FASTPASS_REQUEST_DEADLINE_MS');
   }
+  if (config.workers > 1 && config.port === 0) {
+    faults.push('PORT must not be 0 with FASTPASS_WORKERS: each process would have a port of its own');
+  }
   if (faults.length > 0) throw new ConfigError(faults);
   return config;
 }
