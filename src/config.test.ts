@@ -128,6 +128,16 @@ describe('the configuration', () => {
     expect(faultsOf({ JWT_SECRET: 'e'.repeat(31) })).toHaveLength(1);
   });
 
+  it('refuses a secret of a few characters again and again in production', () => {
+    for (const text of ['x'.repeat(64), ' '.repeat(32), 'secret'.repeat(8)]) {
+      const faults = faultsOf({ NODE_ENV: 'production', JWT_SECRET: text });
+      expect(faults).toEqual([expect.stringMatching(/^JWT_SECRET has too few different characters/)]);
+      expect(faultsOf({ JWT_SECRET: text })).toEqual([]);
+    }
+    const hexadecimal = '0f1e2d3c4b5a69788796a5b4c3d2e1f0';
+    expect(faultsOf({ NODE_ENV: 'production', JWT_SECRET: hexadecimal })).toEqual([]);
+  });
+
   it('has a first admin of its own in embedded mode only, and never in production', () => {
     expect(readConfig({}).admin).toEqual({ email: 'admin@fastpass.local', password: 'fastpass-admin' });
     const production = { NODE_ENV: 'production', JWT_SECRET: secret };

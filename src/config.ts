@@ -28,6 +28,8 @@ const developmentJwtSecret = 'fastpass-development-secret-not-for-production';
 
 const developmentAdmin = { email: 'admin@fastpass.local', password: 'fastpass-admin' };
 const passwordLengthMin = 8;
+/** Random ones of 32 bytes have more, in hexadecimal too. */
+const secretCharactersMin = 8;
 
 const logLevels = ['error', 'warn', 'info', 'http', 'verbose', 'debug', 'silly'];
 
@@ -97,6 +99,8 @@ export function readConfig(environment: Environment): Config {
   else if (Buffer.byteLength(jwtSecret) < 32) faults.push('JWT_SECRET must have 32 bytes or more');
   else if (jwtSecret === developmentJwtSecret && (isProduction || !isEmbedded)) {
     faults.push('JWT_SECRET is the development secret: set one of your own');
+  } else if (isProduction && new Set(jwtSecret).size < secretCharactersMin) {
+    faults.push('JWT_SECRET has too few different characters for production: use random ones');
   }
 
   const isDevelopment = isEmbedded && !isProduction;
