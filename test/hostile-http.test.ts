@@ -173,6 +173,21 @@ describe('answers that are not read', () => {
     expect(await growthOf(requestText(`GET ${path}`, []), 100)).toBeLessThan(growthBytesMax);
   });
 
+  it('of a hall of 100,000 seats are made once, in msgpack too, however often they are asked for', async () => {
+    const performanceId = await createPerformance(url, { seating: { kind: 'seated', seats: 100_000 } });
+    const ask = async (): Promise<number> => {
+      const headers = { accept: 'application/msgpack' };
+      const response = await fetch(`${url}/v1/performances/${performanceId}/seats`, { headers });
+      return (await response.arrayBuffer()).byteLength;
+    };
+    const spent = (): Promise<number> => metricOf(url, 'process_cpu_user_seconds_total');
+    const start = await spent();
+    const length = await ask();
+    const first = (await spent()) - start;
+    for (let i = 0; i < 20; i++) expect(await ask()).toBe(length);
+    expect((await spent()) - start - first).toBeLessThan(8 * first);
+  });
+
   it('arrive whole when they are read late, in pieces, and the connection is good for the next request', async () => {
     const performanceId = await createPerformance(url, { seating: { kind: 'seated', seats: 100_000 } });
     const path = `/v1/performances/${performanceId}/seats`;
