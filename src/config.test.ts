@@ -33,7 +33,7 @@ describe('the configuration', () => {
     const config = readConfig({
       ...stores,
       REDIS_URL: 'redis://a:1, rediss://b:2 ,',
-      PORT: '0',
+      PORT: '8080',
       HOST: '',
       FASTPASS_BATCH_SIZE_MAX: '7',
       FASTPASS_FLUSH_INTERVAL_MS: '0',
@@ -50,7 +50,7 @@ describe('the configuration', () => {
       UNRELATED: 'x',
     });
     expect(config).toEqual({
-      port: 0,
+      port: 8080,
       host: '0.0.0.0',
       redisUrls: ['redis://a:1', 'rediss://b:2'],
       mysqlUrl: stores.MYSQL_URL,
@@ -105,6 +105,8 @@ describe('the configuration', () => {
   it('refuses limits that contradict each other', () => {
     expect(faultsOf({ FASTPASS_BATCH_SIZE_MAX: '100', FASTPASS_QUEUE_DEPTH_MAX: '99' })).toHaveLength(1);
     expect(faultsOf({ FASTPASS_FLUSH_INTERVAL_MS: '100', FASTPASS_REQUEST_DEADLINE_MS: '100' })).toHaveLength(1);
+    expect(faultsOf({ FASTPASS_WORKERS: '2', PORT: '0' })).toHaveLength(1);
+    expect(faultsOf({ FASTPASS_WORKERS: '1', PORT: '0' })).toEqual([]);
   });
 
   it('has a secret of its own only where both stores are embedded, and never in production', () => {
@@ -134,6 +136,16 @@ describe('the configuration', () => {
   it('counts the bytes of a secret, not its letters', () => {
     expect(faultsOf({ JWT_SECRET: 'é'.repeat(16) })).toEqual([]);
     expect(faultsOf({ JWT_SECRET: 'e'.repeat(31) })).toHaveLength(1);
+  });
+
+  it('refuses a secret of a few characters again and again in production', () => {
+    for (const text of ['x'.repeat(64), ' '.repeat(32), 'secret'.repeat(8)]) {
+      const faults = faultsOf({ NODE_ENV: 'production', JWT_SECRET: text });
+      expect(faults).toEqual([expect.stringMatching(/^JWT_SECRET has too few different characters/)]);
+      expect(faultsOf({ JWT_SECRET: text })).toEqual([]);
+    }
+    const hexadecimal = '0f1e2d3c4b5a69788796a5b4c3d2e1f0';
+    expect(faultsOf({ NODE_ENV: 'production', JWT_SECRET: hexadecimal })).toEqual([]);
   });
 
   it('has a first admin of its own in embedded mode only, and never in production', () => {

@@ -32,6 +32,8 @@ const developmentJwtSecret = 'fastpass-development-secret-not-for-production';
 
 const developmentAdmin = { email: 'admin@fastpass.local', password: 'fastpass-admin' };
 const passwordLengthMin = 8;
+/** Random ones of 32 bytes have more, in hexadecimal too. */
+const secretCharactersMin = 8;
 
 const logLevels = ['error', 'warn', 'info', 'http', 'verbose', 'debug', 'silly'];
 
@@ -117,6 +119,8 @@ export function readConfig(environment: Environment): Config {
   else if (Buffer.byteLength(jwtSecret) < 32) faults.push('JWT_SECRET must have 32 bytes or more');
   else if (jwtSecret === developmentJwtSecret && (isProduction || !isEmbedded)) {
     faults.push('JWT_SECRET is the development secret: set one of your own');
+  } else if (isProduction && new Set(jwtSecret).size < secretCharactersMin) {
+    faults.push('JWT_SECRET has too few different characters for production: use random ones');
   }
 
   const isDevelopment = isEmbedded && !isProduction;
@@ -154,6 +158,9 @@ export function readConfig(environment: Environment): Config {
   }
   if (config.flushIntervalMs >= config.requestDeadlineMs) {
     faults.push('FASTPASS_FLUSH_INTERVAL_MS must be below FASTPASS_REQUEST_DEADLINE_MS');
+  }
+  if (config.workers > 1 && config.port === 0) {
+    faults.push('PORT must not be 0 with FASTPASS_WORKERS: each process would have a port of its own');
   }
   if (faults.length > 0) throw new ConfigError(faults);
   return config;

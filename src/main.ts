@@ -54,7 +54,8 @@ async function printExamples(config: AppConfig, port: number, catalog: Catalog):
   const url = `http://localhost:${port}`;
   say(`ready at ${url} (OpenAPI at ${url}/openapi.json)`);
   const demo = await findDemo(catalog);
-  if (demo === null) return;
+  // Where the output is kept, a token is not for it.
+  if (demo === null || config.isProduction) return;
   const userId = 1_000_000_000 + Math.floor(Math.random() * 1_000_000_000);
   const token = mintToken(config.jwtSecret, userId, 'user', demoTokenSeconds);
   process.stdout.write(`

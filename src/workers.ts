@@ -43,18 +43,21 @@ export async function startWorkers(config: AppConfig, log: Log): Promise<Workers
   return {
     async stop() {
       isStopping = true;
-      await Promise.all([...children].map(stopChild));
+      const ends = await Promise.all([...children].map(stopChild));
+      const bad = ends.filter((end) => end !== 0);
+      if (bad.length > 0) throw new Error(`gateway processes ended with ${bad.join(', ')}`);
     },
   };
 }
 
-function stopChild(child: ChildProcess): Promise<void> {
+/** Resolves with its exit code, or the signal that ended it. */
+function stopChild(child: ChildProcess): Promise<number | string | null> {
   return new Promise((resolve) => {
-    if (child.exitCode !== null || child.signalCode !== null) return resolve();
+    if (child.exitCode !== null || child.signalCode !== null) return resolve(child.exitCode ?? child.signalCode);
     const limit = setTimeout(() => child.kill('SIGKILL'), stopTimeoutMs);
-    child.once('exit', () => {
+    child.once('exit', (code, signal) => {
       clearTimeout(limit);
-      resolve();
+      resolve(code ?? signal);
     });
     child.kill('SIGTERM');
   });
@@ -62,19 +65,27 @@ function stopChild(child: ChildProcess): Promise<void> {
 
 /** Runs a worker: gets the configuration from its primary, says when it listens, stops with it. */
 export function runWorker(): void {
+  let stop: (() => void) | null = null;
+  let isStopping = false;
+  // The primary is gone, however it went. While both stop, it was told so twice: at once.
+  process.once('disconnect', () => {
+    if (stop === null || isStopping) process.exit(1);
+    stop();
+  });
   process.once('message', (config: AppConfig) => {
     const log = createLogger(config.logLevel, config.isProduction);
     startApp(config, log, true).then(
       (app) => {
-        const stop = (): void => {
+        stop = () => {
+          if (isStopping) return;
+          isStopping = true;
           app.stop().then(
             () => process.exit(0),
             () => process.exit(1),
           );
         };
-        process.once('SIGTERM', stop);
-        // The primary is gone, however it went.
-        process.once('disconnect', stop);
+        // Of several only the first counts: a service manager tells all processes, and the primary tells its workers too.
+        process.on('SIGTERM', stop);
         process.send?.('listening');
       },
       (thrown: unknown) => {

@@ -72,9 +72,13 @@ export interface GatewayProcess extends TestGateway {
 
 const mainPath = fileURLToPath(new URL('../src/main.ts', import.meta.url));
 
-/** A gateway as a process of its own, ready to serve; `PORT` in the settings, or any free one. */
-export async function spawnGateway(settings: Settings = {}): Promise<GatewayProcess> {
-  const child = spawn(process.execPath, [mainPath], {
+/**
+ * A gateway as a process of its own, ready to serve; `PORT` in the settings, or any free one. It may have `openFilesMax`
+ * files and connections open.
+ */
+export async function spawnGateway(settings: Settings = {}, openFilesMax?: number): Promise<GatewayProcess> {
+  const limit = openFilesMax === undefined ? '' : `ulimit -n ${openFilesMax}; `;
+  const child = spawn('/bin/sh', ['-c', `${limit}exec "$@"`, 'sh', process.execPath, mainPath], {
     env: { PATH: process.env['PATH'] ?? '', ...testEnvironment({ LOG_LEVEL: 'info', ...settings }) },
     stdio: ['ignore', 'pipe', 'pipe'],
   });

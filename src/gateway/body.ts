@@ -26,11 +26,22 @@ export function mediaTypeOf(contentType: string): MediaType {
 export function parseBody(body: Buffer, mediaType: 'json' | 'msgpack'): unknown {
   if (body.length === 0) return {};
   try {
-    return mediaType === 'json' ? JSON.parse(utf8.decode(body)) : unpackr.unpack(body);
+    return mediaType === 'json' ? parseJson(utf8.decode(body)) : unpackr.unpack(body);
   } catch {
     // Whatever the parser says of hostile bytes, the client is told one thing.
     return undefined;
   }
+}
+
+/** JSON without half characters, which it can escape (RFC 7493 forbids them): no store would give them back. Throws. */
+function parseJson(text: string): unknown {
+  return text.includes('\\u') ? JSON.parse(text, checkText) : JSON.parse(text);
+}
+
+function checkText(name: string, value: unknown): unknown {
+  if (!name.isWellFormed() || (typeof value === 'string' && !value.isWellFormed()))
+    throw new SyntaxError('half a pair');
+  return value;
 }
 
 const depthMax = 32;

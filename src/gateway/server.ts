@@ -1,4 +1,5 @@
 /** The HTTP server: takes requests through the route table, from headers to answer. */
+
 import {
   App,
   type HttpRequest,
@@ -9,6 +10,7 @@ import {
   us_listen_socket_close,
   us_socket_local_port,
 } from 'uWebSockets.js';
+import { readFileSync } from 'node:fs';
 import { Code } from '../domain/codes.ts';
 import { newReservationId } from '../domain/ids.ts';
 import type { Refusal } from '../domain/reservation.ts';
@@ -18,7 +20,7 @@ import { bodyBytesMax, invalid, isPlain, type MediaType, mediaTypeOf, parseBody,
 import type { Dispatch, Opened } from './dispatch.ts';
 import { isIdempotencyKey } from './idempotency.ts';
 import type { RateLimit } from './rate-limit.ts';
-import { type Answer, Exchange, problem } from './reply.ts';
+import { type Answer, Exchange, problem, wellFramed } from './reply.ts';
 import type { Route } from './route.ts';
 import type { Sockets } from './sockets.ts';
 
@@ -46,6 +48,9 @@ export interface ServerOptions {
 // LIBUS_LISTEN_DEFAULT and LIBUS_LISTEN_EXCLUSIVE_PORT; by default a second process takes half the connections silently.
 const listenShared = 0;
 const listenExclusive = 1;
+
+/** Of the files that the process may open: kept for the stores and the logs. */
+const filesKept = 256;
 
 const nobody: Identity = { userId: 0, role: 'user', endsAtMs: Number.POSITIVE_INFINITY, tokenId: '' };
 const noQuery: Readonly<Record<string, string>> = {};
@@ -76,10 +81,13 @@ export class Server {
   readonly #app: TemplatedApp;
   #listenSocket: us_listen_socket | null = null;
   #isDraining = false;
+  /** As uWebSockets.js counts them: a connection that has become a WebSocket is never taken off. */
+  #connectionsCounted = 0;
 
   constructor(options: ServerOptions) {
     this.#options = options;
     this.#app = App();
+    this.#boundConnections();
     for (let index = 0; index < options.routes.length; index++) this.#register(options.routes[index]!, index);
     options.sockets.register(this.#app);
     this.#registerOthers();
@@ -113,9 +121,21 @@ export class Server {
     this.#app.close();
   }
 
+  /** Past the files that the process may open, uWebSockets.js would try to accept without end, at full load. */
+  #boundConnections(): void {
+    const { sockets } = this.#options;
+    const connectionsMax = connectionsMaxOf();
+    const onChange = (response: HttpResponse, change: number): void => {
+      this.#connectionsCounted += change;
+      const socketsEnded = sockets.counters.opened - sockets.count;
+      if (change > 0 && this.#connectionsCounted - socketsEnded > connectionsMax) response.close();
+    };
+    this.#app.filter(onChange);
+  }
+
   #register(route: Route, index: number): void {
     const pattern = route.path.replace(/\{(\w+)\}/g, ':$1');
-    const serve = (response: HttpResponse, request: HttpRequest): void => this.#serve(route, index, response, request);
+    const serve = wellFramed((response, request) => this.#serve(route, index, response, request));
     if (route.method === 'get') this.#app.get(pattern, serve).head(pattern, serve);
     else if (route.method === 'post') this.#app.post(pattern, serve);
     else if (route.method === 'put') this.#app.put(pattern, serve);
@@ -133,11 +153,13 @@ export class Server {
     for (const [path, methods] of methodsOf) {
       const allow = methods.join(', ');
       const answer = problem({ code: Code.methodNotAllowed, detail: `This path allows ${allow}.`, allow });
-      this.#app.any(path.replace(/\{(\w+)\}/g, ':$1'), (response, request) => {
-        this.#exchangeOf(response, request).send(answer);
-      });
+      const refuse = wellFramed((response, request) => this.#exchangeOf(response, request).send(answer));
+      this.#app.any(path.replace(/\{(\w+)\}/g, ':$1'), refuse);
     }
-    this.#app.any('/*', (response, request) => this.#exchangeOf(response, request).send(notFound));
+    this.#app.any(
+      '/*',
+      wellFramed((response, request) => this.#exchangeOf(response, request).send(notFound)),
+    );
   }
 
   #exchangeOf(response: HttpResponse, request: HttpRequest): Exchange {
@@ -209,6 +231,13 @@ export class Server {
     opened.body = value;
     dispatch.run(opened);
   }
+}
+
+/** How many connections this process may have, given the files it may open; without a limit where there is none to read. */
+function connectionsMaxOf(): number {
+  const limits = process.platform === 'linux' ? readFileSync('/proc/self/limits', 'utf8') : '';
+  const filesMax = Number(/^Max open files\s+(\d+)/m.exec(limits)?.[1] ?? Number.POSITIVE_INFINITY);
+  return Math.floor(filesMax - Math.min(filesKept, filesMax / 2));
 }
 
 /**

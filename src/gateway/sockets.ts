@@ -22,7 +22,7 @@ import type { Dispatch, Responder } from './dispatch.ts';
 import { isIdempotencyKey } from './idempotency.ts';
 import { QueueWatcher } from './queue-watcher.ts';
 import type { RateLimit } from './rate-limit.ts';
-import { type Answer, bodyValueOf, Exchange, problem } from './reply.ts';
+import { type Answer, bodyValueOf, Exchange, problem, wellFramed } from './reply.ts';
 import type { Route } from './route.ts';
 import { type Attached, backpressureBytesMax, Client, CloseCode, type SocketCounters } from './socket-client.ts';
 import { type ClientMessage, chooseSubprotocol, type ReserveMessage, readMessage } from './socket-messages.ts';
@@ -97,9 +97,10 @@ export class Sockets {
       message: (socket, frame, isBinary) => this.#receive(socket.getUserData().client, frame, isBinary),
       close: (socket) => this.#close(socket.getUserData().client),
     });
-    app.any(socketPath, (response, request) => {
+    const refuse = wellFramed((response, request) => {
       new Exchange(response, request.getHeader('accept'), request.getMethod() === 'head').send(noUpgrade);
     });
+    app.any(socketPath, refuse);
     this.#checkTokensLater();
   }
 
