@@ -7,6 +7,8 @@ interface Alarm {
   readonly callback: () => void;
 }
 
+const delayMsMin = 0.001;
+
 /** Resolves when every promise that can settle without a timer or I/O has, and what followed from it. */
 export async function settled(): Promise<void> {
   await nextTurn();
@@ -23,7 +25,9 @@ export class ManualClock implements Clock {
   }
 
   after(delayMs: number, callback: () => void): Timer {
-    const alarm = { atMs: this.#nowMs + delayMs, callback };
+    // A delay too small to be added would never be over.
+    const isLost = delayMs > 0 && this.#nowMs + delayMs === this.#nowMs;
+    const alarm = { atMs: this.#nowMs + (isLost ? delayMsMin : Math.max(delayMs, 0)), callback };
     const later = this.#alarms.findIndex((other) => other.atMs > alarm.atMs);
     this.#alarms.splice(later === -1 ? this.#alarms.length : later, 0, alarm);
     return {

@@ -191,6 +191,16 @@ export class SimulatedGateway {
     this.#rooms.get(news.performanceId)?.(news);
   }
 
+  /** Redis is another one, or has another past: what it has is loaded anew, as src/lua/continuity.ts has it done. */
+  reconnect(): void {
+    const arbiter = new MemoryArbiter(this.#world.redis);
+    void this.#redis
+      .reconnect(async () => {
+        for (const id of this.#world.redis.warmed) await arbiter.cool(id, []);
+      })
+      .then(() => this.onGap());
+  }
+
   /** Its subscription was lost and is back. */
   onGap(): void {
     this.roomWatch.askAll();
@@ -260,9 +270,23 @@ export class SimulatedGateway {
     const link = this.#mysql;
     return {
       isAvailable: () => link.isBelievedUp,
-      persistHolds: (holds) => link.call(() => ledger.persistHolds(holds)),
+      persistHolds: (holds) =>
+        link.call(async () => {
+          const results = await ledger.persistHolds(holds);
+          holds.forEach(({ reservationId, supersedes, seats, versions }, i) => {
+            const what = `${seats.map((seat, k) => `${seat}@${versions[k]}`)}${supersedes.length > 0 ? ` over ${supersedes}` : ''}`;
+            this.#world.note(`mysql: ${reservationId} ${what} of ${this.name}: ${results[i]}`);
+          });
+          return results;
+        }),
       // A transaction is not sent twice: only what carries an id may be.
-      expireDue: (countMax) => link.call(() => ledger.expireDue(countMax), false),
+      expireDue: (countMax) =>
+        link.call(async () => {
+          const releases = await ledger.expireDue(countMax);
+          for (const { reservationId } of releases)
+            this.#world.note(`mysql: ${reservationId} is expired by ${this.name}`);
+          return releases;
+        }, false),
     };
   }
 

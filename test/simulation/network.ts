@@ -104,6 +104,28 @@ export class Link {
     return result;
   }
 
+  /** The connection is lost; it is back after a moment, once `before` has been done over it. */
+  async reconnect(before: () => Promise<void>): Promise<void> {
+    const { clock, chance, isDead } = this.#options;
+    this.#isBelievedUp = false;
+    do {
+      await sleep(clock, chance.ms(25, 500));
+    } while (!isDead() && !(await this.#isDone(before)));
+    this.#isBelievedUp = true;
+  }
+
+  async #isDone(work: () => Promise<void>): Promise<boolean> {
+    this.#isBelievedUp = true;
+    try {
+      await work();
+      return true;
+    } catch {
+      return false;
+    } finally {
+      this.#isBelievedUp = false;
+    }
+  }
+
   async #untilArrival(atMs: number, mayOvertake: boolean): Promise<void> {
     const { clock } = this.#options;
     const arrivalMs = mayOvertake ? atMs : Math.max(atMs, this.#lastArrivalMs);

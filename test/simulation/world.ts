@@ -13,7 +13,7 @@ import { Chance, drawWeather, type Weather } from './weather.ts';
 /** Clocks that nobody may compare. */
 const redisEpochMs = 1_800_000_000_000;
 const mysqlEpochMs = 1_700_000_000_000;
-const traceLinesMax = 400;
+const traceLinesMax = 5000;
 const seatCount = 6;
 const placeCount = 8;
 
@@ -41,6 +41,7 @@ export class World {
   readonly room: RoomSettings | null;
   /** Redis has lost writes, or time: what it alone knows may be wrong since. */
   hasRedisLost = false;
+  hasJumped = false;
   #redisAheadMs = 0;
   #mysqlAheadMs = 0;
   #gatewaysMade = 0;
@@ -169,12 +170,13 @@ export class World {
     this.redis.restore(this.#older);
     this.#lease = null;
     this.#locks.clear();
-    for (const gateway of this.gateways) this.#deliver(gateway, () => gateway.onGap());
+    for (const gateway of this.gateways) gateway.reconnect();
   }
 
   jump(): void {
     const ms = this.chance.ms(0, 10_000);
     this.note(`a clock jumps by ${ms.toFixed(0)} ms`);
+    this.hasJumped = true;
     this.hasRedisLost = true;
     // Redis made to run backwards would give no entry ids; MySQL does not mind.
     if (this.chance.is(0.5)) this.#redisAheadMs += ms;
