@@ -135,6 +135,21 @@ export function ledgerContract(name: string, makeLedger: () => Promise<LedgerUnd
         expect(await under.remaining(club)).toBe(7);
       });
 
+      it('writes a party down as expired whose time was over before, though its places are taken by now', async () => {
+        const club = await capacity(4);
+        const [late, taker, other] = [
+          { ...grant(club, 3), holdMs: 0 },
+          grant(club, 3, []),
+          { ...grant(club, 4), holdMs: -1 },
+        ];
+        expect(await ledger.persistHolds([taker, late])).toEqual(['persisted', 'over']);
+        expect(await ledger.persistHolds([other])).toEqual(['over']);
+        expect(await ledger.persistHolds([late, taker, other])).toEqual(['over', 'persisted', 'over']);
+        expect(await statuses(taker, late, other)).toEqual(['HELD', 'EXPIRED', 'EXPIRED']);
+        expect(await under.remaining(club)).toBe(1);
+        expect(await expire(club)).toEqual([]);
+      });
+
       it('twice at the same time is the same as once', async () => {
         const [hall, club] = [await under.create(hallPlan), await capacity(10)];
         const holds = [grant(hall, { 1: 1, 2: 1 }), grant(club, 3)];

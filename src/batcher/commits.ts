@@ -25,7 +25,8 @@ export interface CommitsOptions {
 interface Commit {
   readonly hold: Hold;
   readonly waiting: PendingHold | null;
-  conflicts: number;
+  /** When MySQL first refused it, by the clock here; null: never. */
+  refusedAtMs: number | null;
 }
 /** `done`: the caller has its answer or is on its way to one; `failed`: the outcome is unknown. */
 type CommitResult = 'done' | 'failed';
@@ -38,8 +39,12 @@ const batchSizeMax = 200;
 const retryDelayMs = 200;
 /** A shorter wait is not worth an object a hold. */
 const waitMsNoticed = 100;
-/** How often MySQL may refuse an acknowledged hold: the one before it may be on its way in another transaction. */
-const acknowledgedConflictsMax = 5;
+/**
+ * How long MySQL may refuse an acknowledged hold. The one before it may be on its way in another transaction; or its places
+ * come from a hold whose end MySQL learns from the journal or from the next expiry: after an outage that takes its time. One
+ * second lost such holds (`npm run simulate`, seeds 428 and 3638).
+ */
+const acknowledgedConflictMsMax = 30_000;
 
 /** Counts for the metrics. */
 export interface CommitCounters {
@@ -82,7 +87,7 @@ export class Commits {
     const uncommitted = this.#uncommitted.get(performanceId);
     if (uncommitted === undefined) this.#uncommitted.set(performanceId, { count: 1, whenNone: [] });
     else uncommitted.count++;
-    this.queue.submit({ hold, waiting, conflicts: 0 }, Number.POSITIVE_INFINITY, this.#onSettled);
+    this.queue.submit({ hold, waiting, refusedAtMs: null }, Number.POSITIVE_INFINITY, this.#onSettled);
   }
 
   /** Resolves when no granted hold of a performance is on its way any more; a cold one gets no new ones meanwhile. */
@@ -174,9 +179,11 @@ export class Commits {
    */
   async #onConflicts(conflicting: readonly PendingCommit[]): Promise<void> {
     this.counters.conflicts += conflicting.length;
-    const again = conflicting.filter(
-      ({ item }) => item.waiting === null && ++item.conflicts < acknowledgedConflictsMax,
-    );
+    const nowMs = this.#options.clock.nowMs();
+    const again = conflicting.filter(({ item }) => {
+      item.refusedAtMs ??= nowMs;
+      return item.waiting === null && nowMs - item.refusedAtMs < acknowledgedConflictMsMax;
+    });
     const refusedOnes = conflicting.filter((pending) => !again.includes(pending));
     for (const { item } of refusedOnes) {
       if (item.waiting !== null) continue;

@@ -330,6 +330,7 @@ describe('held: a hold', () => {
     ledger.persist = async () => ['conflict'];
     submit(request('a'));
     await clock.turn();
+    await clock.advance(29_000);
     expect(flush.commits.counters.acknowledgedLost).toBe(0);
     await clock.advance(2000);
     expect(flush.commits.counters.acknowledgedLost).toBe(1);

@@ -60,8 +60,8 @@ export interface LoadStore {
 }
 
 /**
- * What became of a hold in MySQL: stored (now or by an earlier try), refused because its versions are behind, or stored
- * by an earlier try and given up since (cancelled, expired).
+ * What became of a hold in MySQL: stored (now or by an earlier try), refused because its versions are behind, or written
+ * down and given up (cancelled or expired since an earlier try, or over before MySQL heard of it).
  */
 export type PersistResult = 'persisted' | 'conflict' | 'over';
 

@@ -19,9 +19,19 @@ const nobody: readonly Release[] = [];
 
 // The rows of a batch are written as literals, each checked for its type: 2 us a hold less than placeholders.
 
+/**
+ * A party whose time was over before MySQL heard of it (an outage, a gateway that died): it is written down as expired and
+ * takes no places, which may be another one's by now. Seats of a hold that is over are stored and expired one after the
+ * other, since whoever has them now counts their versions on from there.
+ */
+function isOver({ partySize, holdMs }: Hold): boolean {
+  return partySize > 0 && holdMs <= 0;
+}
+
 function reservationRow(hold: Hold, id: string, endText: string): string {
   const { performanceId, userId, partySize, amount, holdMs } = hold;
-  const numbers = `${integerLiteral(performanceId)},${integerLiteral(userId)},${ReservationStatus.HELD},`;
+  const status = isOver(hold) ? ReservationStatus.EXPIRED : ReservationStatus.HELD;
+  const numbers = `${integerLiteral(performanceId)},${integerLiteral(userId)},${status},`;
   const more = `${integerLiteral(partySize)},${integerLiteral(amount)},'${endText}'`;
   return `(${id},${numbers}${more},NOW(3)+INTERVAL ${integerLiteral(holdMs * 1000)} MICROSECOND)`;
 }
@@ -45,8 +55,10 @@ async function insertReservations(statements: Statements, holds: readonly Hold[]
   );
 }
 
-function heldEvent({ reservationId, performanceId, userId }: Hold): OutboxEvent {
-  return { kind: 'reservation.held', reservationId, performanceId, userId };
+function eventsOf(hold: Hold): OutboxEvent[] {
+  const { reservationId, performanceId, userId } = hold;
+  const held = { kind: 'reservation.held', reservationId, performanceId, userId } as const;
+  return isOver(hold) ? [held, { ...held, kind: 'reservation.expired' }] : [held];
 }
 
 interface SeatRow {
@@ -112,13 +124,14 @@ function storeAll(database: Database, holds: readonly Hold[]): Promise<readonly 
   const seatRows = seatRowsOf(holds);
   const superseded = [...new Set(holds.flatMap((hold) => hold.supersedes))];
   const placesOf = new Map<number, number>();
-  for (const { performanceId, partySize } of holds) {
-    if (partySize > 0) placesOf.set(performanceId, (placesOf.get(performanceId) ?? 0) + partySize);
+  for (const hold of holds) {
+    const { performanceId, partySize } = hold;
+    if (partySize > 0 && !isOver(hold)) placesOf.set(performanceId, (placesOf.get(performanceId) ?? 0) + partySize);
   }
   return database.transaction(async (transaction) => {
     const expired = superseded.length === 0 ? nobody : await expireSuperseded(transaction, superseded);
     await insertReservations(transaction, holds);
-    await writeOutbox(transaction, holds.map(heldEvent));
+    await writeOutbox(transaction, holds.flatMap(eventsOf));
     if (seatRows.length > 0) {
       await insertSeats(transaction, seatRows);
       if ((await takeSeats(transaction, seatRows)) !== seatRows.length) transaction.isRollback = true;
@@ -175,7 +188,7 @@ export async function persistHolds(
     const expired = await storeAll(database, holds);
     if (expired !== null) {
       if (expired.length > 0) onExpired(expired);
-      return holds.map(() => 'persisted');
+      return holds.map((hold) => (isOver(hold) ? 'over' : 'persisted'));
     }
   } catch (thrown) {
     // The same id again (a repeat), or the third guard: a live reservation has the seat.

@@ -57,8 +57,8 @@ const looksPerRoundMax = 20;
 const roundMsMax = 100;
 /** After a look a rest of so many times its time: looks take a twentieth of the time, those at a thousand small ones 80 s. */
 const restTimes = 19;
-/** A look that took so long has waited more than worked. */
-const restMsMax = 30_000;
+/** Looks that earn a longer rest have waited more than worked. */
+const restMsMax = 20_000;
 /** Performances that wait for their second look; past it no first ones. */
 const suspectsMax = 100;
 /** One that a load did not mend is not loaded again and again. */
@@ -111,7 +111,8 @@ export function reconcileJob(options: ReconcileOptions): Job {
       failing.delete(performanceId);
       if (differences !== null) counters.compared++;
       const endedAtMs = clock.nowMs();
-      restUntilMs = Math.max(restUntilMs, endedAtMs) + Math.min((endedAtMs - startedAtMs) * restTimes, restMsMax);
+      const restMs = Math.max(restUntilMs - endedAtMs, 0) + (endedAtMs - startedAtMs) * restTimes;
+      restUntilMs = endedAtMs + Math.min(restMs, restMsMax);
       return differences ?? [];
     } catch (thrown) {
       if (thrown instanceof StoreUnavailable) throw thrown;

@@ -49,6 +49,11 @@ function giveBack(
   });
 }
 
+/** As in src/persist/holds.ts: a party whose time was over before MySQL heard of it. */
+function isOver({ partySize, holdMs }: Hold): boolean {
+  return partySize > 0 && holdMs <= 0;
+}
+
 /** Stores one hold; null when a guard refuses it. */
 function store(mysql: MemoryMysql, changes: Changes, hold: Hold): StoredReservation | null {
   const { reservationId, performanceId, userId, partySize, amount, holdMs, expiresAtMs } = hold;
@@ -64,16 +69,16 @@ function store(mysql: MemoryMysql, changes: Changes, hold: Hold): StoredReservat
     changes.put(stored.ownerOf, seat, reservationId);
     changeSeat(mysql, changes, performanceId, seat, SeatStatus.HELD);
   }
-  if (partySize > 0) {
+  if (partySize > 0 && !isOver(hold)) {
     if (stored === undefined || stored.remaining < partySize) return null;
     changes.set(stored, 'remaining', stored.remaining - partySize);
   }
   const seats = hold.seats.toSorted((a, b) => a - b);
   const holdEndsAtMs = mysql.nowMs() + holdMs;
   const kept = { reservationId, performanceId, userId, seats, partySize, amount, expiresAtMs, holdEndsAtMs };
-  const reservation = { ...kept, status: ReservationStatus.HELD };
+  const reservation = { ...kept, status: isOver(hold) ? ReservationStatus.EXPIRED : ReservationStatus.HELD };
   changes.put(mysql.reservations, reservationId, reservation);
-  if (stored !== undefined) changes.put(stored.live, reservationId, reservation);
+  if (stored !== undefined && !isOver(hold)) changes.put(stored.live, reservationId, reservation);
   return reservation;
 }
 
@@ -92,7 +97,8 @@ function storeAll(mysql: MemoryMysql, holds: readonly Hold[]): Release[] | null 
     }
     return releases;
   });
-  if (expired !== null) for (const reservation of fresh) mysql.noteDue(reservation);
+  if (expired === null) return null;
+  for (const reservation of fresh) if (isLive(reservation)) mysql.noteDue(reservation);
   return expired;
 }
 
@@ -146,7 +152,7 @@ export class MemoryLedger implements Ledger {
     const expired = storeAll(this.#mysql, holds);
     if (expired !== null) {
       if (expired.length > 0) this.#onExpired(expired);
-      return holds.map(() => 'persisted');
+      return holds.map((hold) => (isOver(hold) ? 'over' : 'persisted'));
     }
     const storedOf = new Map<string, StoredReservation>();
     for (const { reservationId } of holds) {

@@ -41,7 +41,6 @@ export class World {
   readonly room: RoomSettings | null;
   /** Redis has lost writes, or time: what it alone knows may be wrong since. */
   hasRedisLost = false;
-  hasJumped = false;
   #redisAheadMs = 0;
   #mysqlAheadMs = 0;
   #gatewaysMade = 0;
@@ -49,6 +48,7 @@ export class World {
   #seeds = 0;
   #tokens = 0;
   readonly #seed: number;
+  readonly #drawn: Weather;
   #lease: { owner: string; untilMs: number } | null = null;
   readonly #locks = new Map<number, { token: number; untilMs: number }>();
   #older: RedisCopy | null = null;
@@ -56,7 +56,8 @@ export class World {
   constructor(seed: number) {
     this.#seed = seed;
     this.chance = new Chance(seededRandom(seed));
-    this.weather = drawWeather(this.chance);
+    this.#drawn = drawWeather(this.chance);
+    this.weather = this.#drawn;
     this.redis = new MemoryRedis(() => redisEpochMs + this.clock.nowMs() + this.#redisAheadMs, {
       seats: () => {},
       room: (news) => this.#onRoomNews(news),
@@ -67,6 +68,12 @@ export class World {
     this.room = this.#makeRoom();
     if (this.room !== null) this.mysql.writeRoom(hallId, this.room);
     for (let i = 0; i < this.weather.gateways; i++) this.startGateway();
+  }
+
+  /** Whatever MySQL does Redis is told at once. */
+  get isRedisTold(): boolean {
+    const { isLossy, hasOutages, hasFreezes, hasCrashes, hasJumps } = this.#drawn;
+    return !(isLossy || hasOutages || hasFreezes || hasCrashes || hasJumps);
   }
 
   /** One line of the trace. */
@@ -176,7 +183,6 @@ export class World {
   jump(): void {
     const ms = this.chance.ms(0, 10_000);
     this.note(`a clock jumps by ${ms.toFixed(0)} ms`);
-    this.hasJumped = true;
     this.hasRedisLost = true;
     // Redis made to run backwards would give no entry ids; MySQL does not mind.
     if (this.chance.is(0.5)) this.#redisAheadMs += ms;
