@@ -97,7 +97,7 @@ export class Link {
       });
     }
     if (isReplyLost) return late();
-    const replyAtMs = Math.max(this.#lastReplyMs, clock.nowMs() + chance.ms(0.1, 2));
+    const replyAtMs = Math.max(this.#lastReplyMs, clock.nowMs() + this.#wayMs());
     this.#lastReplyMs = replyAtMs;
     await sleep(clock, replyAtMs - clock.nowMs());
     if (this.#options.isDead()) return forever;
@@ -124,6 +124,12 @@ export class Link {
     } finally {
       this.#isBelievedUp = false;
     }
+  }
+
+  /** One way: a millisecond, and now and then much more, in fair weather too. */
+  #wayMs(): number {
+    const { chance } = this.#options;
+    return chance.is(0.05) ? chance.ms(2, 150) : chance.ms(0.1, 2);
   }
 
   async #untilArrival(atMs: number, mayOvertake: boolean): Promise<void> {
