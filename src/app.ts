@@ -31,7 +31,7 @@ import { Lease } from './lua/lease.ts';
 import { parseNotices, publishNotices, type ReservationNotice } from './lua/notices.ts';
 import { absenceMs, parseRoomNews, RedisRoomStore } from './lua/rooms.ts';
 import { parseSeatNews, readTakenSeats, watchSeats } from './lua/seats.ts';
-import { Settlement } from './lua/settlement.ts';
+import { heldReconnectGraceMs, Settlement } from './lua/settlement.ts';
 import { RedisHoldStore } from './lua/store.ts';
 import { publish, RedisBus } from './lua/subscriber.ts';
 import { Metrics } from './metrics.ts';
@@ -91,7 +91,9 @@ export async function startApp(config: AppConfig, log: Log, isPortShared = false
     notify(releases.map(({ userId, reservationId }) => ({ userId, reservationId, kind: 'expired' })));
   });
   const settled = (performanceId: number): Promise<void> => flush.settled(performanceId);
-  const settlement = new Settlement({ bus: new RedisBus(connection, subscriber), clock, settled, log });
+  const reconnectGraceMs = config.ack === 'held' ? heldReconnectGraceMs : 0;
+  const bus = new RedisBus(connection, subscriber);
+  const settlement = new Settlement({ bus, clock, settled, reconnectGraceMs, log });
   await settlement.start();
   const warmer = storeWarmer(connection, database, settlement);
   const catalog = new Catalog(connection, database, warmer, (change) =>

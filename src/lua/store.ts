@@ -16,7 +16,7 @@ export interface StoreLog {
 
 const performancesKnownMax = 100_000;
 const journalsPerRoundMax = 2000;
-export const tellIntervalMs = 500;
+const tellIntervalMs = 500;
 
 export class RedisHoldStore implements HoldStore {
   readonly #connection: RedisConnection;
