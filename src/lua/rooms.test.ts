@@ -367,6 +367,7 @@ describe('rooms on real Redis', () => {
         const ready = new Promise((resolve) => connection.client.once('ready', resolve));
         proxy.restore();
         await ready;
+        await connection.connect();
       }
 
       it('in the middle of a join leaves one place, whether the join got through or not', async () => {
