@@ -1,6 +1,8 @@
 /** Redis Cluster: the same promises on three masters, while slots move and masters die. */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { performanceKeys } from '../src/lua/keys.ts';
+import { newReservationId } from '../src/domain/ids.ts';
+import { appendEvents } from '../src/lua/events.ts';
+import { eventsKey, performanceKeys } from '../src/lua/keys.ts';
 import {
   brokenPromises,
   call,
@@ -22,7 +24,7 @@ import {
 } from './harness.ts';
 import { holdPassContract, holdStoreContract } from './hold-store.contract.ts';
 import { type RedisCluster, startRedisCluster } from './redis-cluster.ts';
-import { redisHoldStore, redisPasses, redisRooms } from './redis-under-test.ts';
+import { connectRedis, redisHoldStore, redisPasses, redisRooms } from './redis-under-test.ts';
 import { describeRoomStore } from './room-store.contract.ts';
 import { openRoom } from './rooms.ts';
 import { openSocket } from './socket.ts';
@@ -188,6 +190,35 @@ describe('a gateway on a Redis Cluster', () => {
       await expectPromisesKept(both[0]!.url, ids, halves.flat());
     },
   );
+
+  it('appends what happened to one stream, in order, before, while and after its slot moves', async () => {
+    const connection = await connectRedis(cluster.urls);
+    const append = async (first: number): Promise<number[]> => {
+      const numbers = Array.from({ length: 300 }, (_, i) => first + i);
+      const events = numbers.map((number) => ({
+        eventId: `cluster-test-${number}`,
+        kind: 'reservation.confirmed' as const,
+        reservationId: newReservationId(),
+        performanceId: 1,
+        userId: 1,
+      }));
+      await appendEvents(connection, events);
+      return numbers;
+    };
+    const appended = async (): Promise<number[]> => {
+      const entries = await (await cluster.masterOf(eventsKey)).xrange(eventsKey, '-', '+');
+      const ids = entries.map(([, fields]) => fields[fields.indexOf('id') + 1]!);
+      return ids.filter((id) => id.startsWith('cluster-test-')).map((id) => Number(id.slice('cluster-test-'.length)));
+    };
+    try {
+      const told = await append(0);
+      await cluster.moveSlotOf(eventsKey, async () => told.push(...(await append(300))));
+      told.push(...(await append(600)));
+      expect(await appended()).toEqual(told);
+    } finally {
+      await connection.close();
+    }
+  });
 
   // Last: what dies here is gone.
   it('goes on after the death of a master in the rush: a replica takes over, nothing is lost or sold twice', async () => {
