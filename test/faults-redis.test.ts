@@ -1,5 +1,6 @@
 /** Redis dies, comes back with nothing or with the past, and freezes: what a sale does meanwhile and after. */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { RedisLoadStore } from '../src/lua/load.ts';
 import {
   brokenPromises,
   call,
@@ -15,8 +16,10 @@ import {
   useStores,
   whileLocked,
 } from './harness.ts';
+import { newPerformanceId, seated } from './hold-store.contract.ts';
 import { balanceOf, cancel, charge, hold, pay } from './money.ts';
 import { createOwnDatabase, type PrivateRedis, startPrivateRedis } from './private-stores.ts';
+import { connectRedis } from './redis-under-test.ts';
 import { recovered } from './reliability.ts';
 import { expectPromisesKept, openSale, rushThrough } from './sales.ts';
 import { openSocket } from './socket.ts';
@@ -270,6 +273,18 @@ it('a rival at a gateway that is back sooner does not get what another one ackno
   expect((await storedReservations(performanceId)).map(({ id }) => id)).toEqual([acknowledged]);
   expect(await metricOf(slow.url, 'fastpass_acknowledged_lost_total')).toBe(0);
   await proxy.close();
+});
+
+it('a load that began before Redis was restarted is not put in place', async () => {
+  const connection = await connectRedis([redis.url]);
+  const id = newPerformanceId();
+  const loads = new RedisLoadStore(connection);
+  const start = await loads.startLoad(id);
+  await restartLater('nothing');
+  await until('it is connected again', () => connection.isReady);
+  expect(await loads.finishLoad(start, seated(id))).toBe('void');
+  expect(await loads.finishLoad(await loads.startLoad(id), seated(id))).toBe('warmed');
+  await connection.close();
 });
 
 it('a connection lost and made again to the same Redis leaves performances warm', async () => {

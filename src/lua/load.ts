@@ -115,6 +115,8 @@ export function metaOf(snapshot: Snapshot, loadId: string, nowMs: number, graceM
 export class RedisLoadStore implements LoadStore {
   readonly #connection: RedisConnection;
   readonly #graceMs: number;
+  /** When the connection was last to another server, by the loads under way. */
+  readonly #brokenAtMs = new WeakMap<LoadStart, number>();
 
   /** `graceMs`: for how long a place is kept beyond the end its holder was told. */
   constructor(connection: RedisConnection, graceMs = graceMsDefault) {
@@ -132,8 +134,11 @@ export class RedisLoadStore implements LoadStore {
 
   async startLoad(performanceId: number): Promise<LoadStart> {
     try {
+      const { brokenAtMs } = this.#connection;
       const voidBefore = (await this.#connection.client.get(performanceKeys(performanceId).void)) ?? '';
-      return { performanceId, voidBefore };
+      const start = { performanceId, voidBefore };
+      this.#brokenAtMs.set(start, brokenAtMs);
+      return start;
     } catch (thrown) {
       throw new StoreUnavailable('redis', thrown);
     }
@@ -142,6 +147,8 @@ export class RedisLoadStore implements LoadStore {
   async finishLoad(start: LoadStart, snapshot: Snapshot): Promise<LoadResult> {
     const connection = this.#connection;
     const { performanceId, voidBefore } = start;
+    // What the server knew of this load, or of others since, it may have forgotten: `void` too.
+    if (connection.brokenAtMs !== (this.#brokenAtMs.get(start) ?? connection.brokenAtMs)) return 'void';
     const keys = performanceKeys(performanceId);
     const loadId = randomUUID();
     const loaded = loadKeys(performanceId, loadId);
