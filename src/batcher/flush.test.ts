@@ -366,6 +366,68 @@ describe('held: a hold', () => {
   });
 });
 
+describe('a commit that is stuck', () => {
+  it('keeps no caller past the deadline, neither of its batch nor of those behind it, and changes nothing afterwards', async () => {
+    const { calls, clock, ledger, flush, answers, submit } = makeFlush();
+    const commits = Array.from({ length: 3 }, () => later<PersistResult[]>());
+    let next = 0;
+    ledger.persist = () => commits[next++]!.promise;
+    for (const id of ['a', 'b', 'c']) {
+      submit(request(id), clock.nowMs() + 2000);
+      await clock.advance(100);
+    }
+    expect(calls.filter((call) => call.startsWith('persist'))).toEqual(['persist a', 'persist b']);
+    await clock.advance(1650);
+    expect(answers).toEqual([]);
+    await clock.advance(300);
+    expect(answers).toEqual(['a: unavailable', 'b: unavailable', 'c: unavailable']);
+    expect(flush.queue.depth).toBe(0);
+    expect(flush.commits.queue.depth).toBe(3);
+    commits[0]!.resolve(['persisted']);
+    commits[1]!.resolve(['conflict']);
+    await clock.advance(50);
+    commits[2]!.resolve(['over']);
+    await clock.advance(50);
+    expect(answers).toHaveLength(3);
+    expect(calls).toEqual(expect.arrayContaining(['forget a', 'cool 1: b', 'persist c', 'cool 1: c']));
+    expect(calls.filter((call) => call.startsWith('hold'))).toEqual(['hold a', 'hold b', 'hold c']);
+  });
+
+  it('costs one timer, however many wait, and none once nobody does', async () => {
+    const { clock, ledger, submit } = makeFlush();
+    const commit = later<PersistResult[]>();
+    ledger.persist = () => commit.promise;
+    for (let i = 0; i < 50; i++) submit(request(`a${i}`), 10_000);
+    await clock.advance(1000);
+    expect(clock.timers).toBe(1);
+    commit.resolve(Array.from({ length: 50 }, () => 'persisted'));
+    await clock.advance(50);
+    expect(clock.timers).toBe(0);
+  });
+
+  it('of an acknowledged hold needs no timer', async () => {
+    const { clock, ledger, answers, submit } = makeFlush({ ack: 'held' });
+    const commit = later<PersistResult[]>();
+    ledger.persist = () => commit.promise;
+    submit(request('a'), 100);
+    await clock.advance(1000);
+    expect(answers).toEqual(['a: held']);
+    expect(clock.timers).toBe(0);
+    commit.resolve(['persisted']);
+  });
+
+  it('keeps no caller past the deadline while Redis does not take the refused hold back', async () => {
+    const { clock, store, ledger, answers, submit } = makeFlush();
+    ledger.persist = async () => ['conflict'];
+    const cooling = later<void>();
+    store.cool = () => cooling.promise;
+    submit(request('a'), 1000);
+    await clock.advance(1100);
+    expect(answers).toEqual(['a: unavailable']);
+    cooling.resolve();
+  });
+});
+
 describe('a cold performance', () => {
   it('is loaded once; those who came meanwhile are decided in order of arrival', async () => {
     const { calls, clock, store, flush, loads, answers, submit } = makeFlush();
@@ -518,7 +580,7 @@ describe('a hold that MySQL refuses', () => {
     await clock.advance(200);
     commit.resolve(['conflict']);
     await clock.advance(50);
-    expect(answers).toEqual(['a: overloaded']);
+    expect(answers).toEqual(['a: unavailable']);
     expect(calls.filter((call) => call.startsWith('hold'))).toEqual(['hold a']);
     expect(calls).toContain('cool 1: a');
   });

@@ -30,7 +30,7 @@ export interface HoldFlushOptions {
 
 // Pipelines on one connection are answered in order, so more under way only fill the socket.
 const pipelinesMax = 8;
-/** `held`: holds that MySQL may lag behind before new ones are refused. */
+/** Holds that MySQL may lag behind before new ones are refused; only `held` and an outage not known yet come near. */
 const commitDepthMax = 200_000;
 const performancesKnownMax = 10_000;
 /** How often the requests that wait for a load are looked through for those past their deadline. */
@@ -81,7 +81,7 @@ export class HoldFlush {
       onOutcome(soldOut);
       return null;
     }
-    if (ack === 'persisted' ? !ledger.isAvailable() : this.commits.queue.depth >= commitDepthMax) {
+    if ((ack === 'persisted' && !ledger.isAvailable()) || this.commits.queue.depth >= commitDepthMax) {
       onOutcome(mysqlUnavailable);
       return null;
     }

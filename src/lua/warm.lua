@@ -59,6 +59,7 @@ end
 -- @include apply-release
 -- @include apply-sale
 
+local grace = tonumber(redis.call('HGET', metaKey, 'grace') or 0)
 local replayed = 0
 local function replay(endMs, hold)
   local id, userId, partySize, seats, versions, superseded = hold[1], hold[2], hold[3], hold[4], hold[5], hold[7]
@@ -79,7 +80,7 @@ local function replay(endMs, hold)
       return
     end
   end
-  local finish = string.format('%.0f', endMs)
+  local finish = string.format('%.0f', endMs + grace)
   for i = 1, #seats do
     redis.call('HSET', seatsKey, seats[i], 'H ' .. versions[i] .. ' ' .. finish .. ' ' .. id)
   end

@@ -19,6 +19,8 @@ export interface Meta {
   readonly partyMax: number;
   readonly opensAt: number;
   readonly closesAt: number;
+  /** Milliseconds for which a hold is kept beyond the end that was told. */
+  readonly grace: number;
   /** Which load it is from. */
   readonly load: string;
   readonly revision: number;
@@ -27,7 +29,7 @@ export interface Meta {
   readonly watchedUntil?: number;
 }
 
-/** `A` available, `H` held until `endMs`, `O` occupied. `owner` is a reservation id, empty for none. */
+/** `A` available, `H` held until `endMs` (that which was told, and the grace), `O` occupied. `owner` is a reservation id, empty for none. */
 export interface Seat {
   readonly state: 'A' | 'H' | 'O';
   readonly version: number;

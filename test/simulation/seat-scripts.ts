@@ -75,7 +75,7 @@ class Holding {
   readonly #data: PerformanceData;
   readonly #meta: Meta;
   readonly #nowMs: number;
-  readonly #endMs: number;
+  readonly #finishMs: number;
   readonly changes: Changes;
   readonly granted: JournalledHold[] = [];
   remaining: number;
@@ -84,7 +84,7 @@ class Holding {
     this.#data = data;
     this.#meta = meta;
     this.#nowMs = nowMs;
-    this.#endMs = nowMs + meta.holdSeconds * 1000;
+    this.#finishMs = nowMs + meta.holdSeconds * 1000 + meta.grace;
     this.changes = changesFrom(meta, nowMs);
     this.remaining = meta.remaining;
   }
@@ -112,7 +112,7 @@ class Holding {
     const entries = this.#data.journal.slice(-entriesSearchedMax).reverse();
     const granted = entries.flatMap(({ holds }) => holds).find(({ reservationId }) => reservationId === id);
     const supersedes = granted?.supersedes ?? [];
-    return [HoldCode.heldBefore, endMs, versions, supersedes];
+    return [HoldCode.heldBefore, endMs === 0 ? 0 : endMs - this.#meta.grace, versions, supersedes];
   }
 
   #refuseByPass({ userId, pass }: HoldRequest): HoldResult | null {
@@ -166,7 +166,7 @@ class Holding {
   #grant(request: HoldRequest, versions: readonly number[], supersedes: readonly string[]): HoldResult {
     const { reservationId, userId, partySize, seats } = request;
     const data = this.#data;
-    const endMs = this.#endMs;
+    const endMs = this.#finishMs;
     for (const id of supersedes) {
       const lapsed = data.reservations.get(id);
       if (lapsed !== undefined) this.remaining += giveBack(data, id, lapsed, ofThemselves, this.changes);
@@ -177,7 +177,7 @@ class Holding {
     }
     if (this.#meta.queue) {
       data.used.set(userId, reservationId);
-      data.active.set(userId, Math.max(endMs, data.active.scoreOf(userId) ?? 0));
+      data.active.set(userId, Math.max(endMs - this.#meta.grace, data.active.scoreOf(userId) ?? 0));
     }
     data.reservations.set(reservationId, { userId, endMs, partySize, seats });
     data.users.set(userId, [...(data.users.get(userId) ?? []), reservationId]);
@@ -331,7 +331,8 @@ export function warm(
     if (data.queue !== null) data.queue = { ...data.queue, issued: data.queue.issued ?? room.issued };
   }
   let replayed = 0;
-  for (const { endMs, holds } of data.journal) for (const hold of holds) replayed += replay(data, endMs, hold);
+  for (const { endMs, holds } of data.journal)
+    for (const hold of holds) replayed += replay(data, endMs + meta.grace, hold);
   for (const { kind, told } of redis.lateOf(data)) {
     if (kind === 'release') replayed -= applyRelease(data, told, null);
     else applySale(data, told, null);
