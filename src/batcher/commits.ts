@@ -163,8 +163,8 @@ export class Commits {
   }
 
   /**
-   * Rejects when the outcome is unknown and the callers still wait: they are told, the journal keeps the holds.
-   * Acknowledged ones are tried until MySQL is back, in place, so that their order stays.
+   * Rejects when the outcome is unknown and all callers still wait: they are told, the journal keeps the holds. Acknowledged
+   * ones, and what is in a batch with them, are tried until MySQL is back, in place, so that their order stays.
    */
   async #persist(batch: readonly PendingCommit[]): Promise<readonly PersistResult[]> {
     for (let attempt = 1; ; attempt++) {
@@ -181,7 +181,8 @@ export class Commits {
         }
         // What is no outage would fail again: the recovery takes it from the journal, apart from the others.
         const isAway = thrown instanceof StoreUnavailable;
-        if (!isAway || batch.some((pending) => pending.item.waiting !== null)) throw thrown;
+        if (!isAway || batch.every((pending) => pending.item.waiting !== null)) throw thrown;
+        for (const { item } of batch) item.waiting?.settle(mysqlUnavailable);
         await sleep(this.#options.clock, retryDelayMs);
       }
     }

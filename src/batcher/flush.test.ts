@@ -1,7 +1,7 @@
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { ManualClock, settled } from '../../test/manual-clock.ts';
 import type { Hold, HoldOutcome, HoldRequest, Release } from '../domain/reservation.ts';
-import type { HoldDecision, HoldGroup, HoldStore, Ledger, PersistResult } from '../domain/stores.ts';
+import type { HoldDecision, HoldGrant, HoldGroup, HoldStore, Ledger, PersistResult } from '../domain/stores.ts';
 import { StoreUnavailable } from '../lib/errors.ts';
 import { HoldFlush, type HoldFlushOptions } from './flush.ts';
 
@@ -33,8 +33,8 @@ function holdOf(of: HoldRequest): Hold {
   };
 }
 
-function heldOf(of: HoldRequest): HoldDecision {
-  return { kind: 'held', hold: holdOf(of) };
+function heldOf(of: HoldRequest, isUnsure = false): HoldGrant {
+  return { kind: 'held', isUnsure, hold: holdOf(of) };
 }
 
 const taken: HoldDecision = { kind: 'refused', refusal: { code: 'seat_taken', detail: 'A seat is taken.' } };
@@ -48,7 +48,7 @@ class FakeStore implements HoldStore {
   }
 
   readonly calls: string[];
-  decide: (request: HoldRequest) => HoldDecision = heldOf;
+  decide: (request: HoldRequest) => HoldDecision = (request) => heldOf(request);
   /** Instead of `decide`: the whole reply. */
   reply: ((groups: readonly HoldGroup[]) => Promise<HoldDecision[][]>) | null = null;
   coolFault: Error | null = null;
@@ -142,7 +142,7 @@ function makeFlush(options: Partial<HoldFlushOptions> = {}) {
   onTestFinished(async () => {
     // Whatever a test has made, nobody is left without an answer once the stores answer again.
     store.reply = null;
-    store.decide = heldOf;
+    store.decide = (each) => heldOf(each);
     store.coolFault = null;
     ledger.persist = async (holds) => holds.map(() => 'persisted');
     for (let round = 0; round < 20; round++) {
@@ -323,6 +323,38 @@ describe('held: a hold', () => {
     await clock.advance(1000);
     expect(left).toHaveLength(1);
     expect(left[0]).toBeLessThanOrEqual(1000 - 600);
+  });
+
+  it('is not acknowledged before MySQL has it where places were taken over lately', async () => {
+    const { answers, clock, store, ledger, submit } = makeFlush({ ack: 'held' });
+    const commit = later<PersistResult[]>();
+    store.decide = (request) => heldOf(request, request.reservationId === 'b');
+    ledger.persist = () => commit.promise;
+    submit(request('a'));
+    submit(request('b'));
+    await clock.turn();
+    expect(answers).toEqual(['a: held']);
+    commit.resolve(['persisted', 'persisted']);
+    await clock.turn();
+    expect(answers).toEqual(['a: held', 'b: held']);
+  });
+
+  it('beside one that waits is tried until MySQL is back; who waits is told', async () => {
+    const { answers, clock, store, ledger, flush, submit } = makeFlush({ ack: 'held' });
+    let isAway = true;
+    store.decide = (request) => heldOf(request, request.reservationId === 'b');
+    ledger.persist = async (holds) => {
+      if (isAway) throw new StoreUnavailable('mysql', 'away');
+      return holds.map(() => 'persisted');
+    };
+    submit(request('a'));
+    submit(request('b'));
+    await clock.advance(1000);
+    expect(answers).toEqual(['a: held', 'b: unavailable']);
+    expect(flush.commits.queue.depth).toBe(2);
+    isAway = false;
+    await clock.advance(1000);
+    expect(flush.commits.queue.depth).toBe(0);
   });
 
   it('that MySQL refuses again and again is counted as lost and taken back', async () => {

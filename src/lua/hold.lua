@@ -19,7 +19,8 @@
 -- ARGV[2] channel       where the gateways whose clients watch the seats hear of changes
 --
 -- Returns nil when the performance is not warm, else msgpack:
---   [remaining, price, holdSeconds, endMs, journalId or '', [result, ...]], one result a request:
+--   [remaining, price, holdSeconds, endMs, journalId or '', [result, ...], 1 or 0], one result a request; 1 where places
+--   were taken over lately from holds whose time was over, which MySQL may have sold: grants of now are sure once MySQL has them
 --   [0, [version, ...], [superseded reservationId, ...]]   held
 --   [1, endMs, [version, ...], [superseded ...]]           held by an earlier call
 --   [2, seat, ...]          taken           [3]  sold out         [4, reservationId]  limit of the user reached
@@ -36,7 +37,7 @@ local HELD, HELD_BEFORE, SEAT_TAKEN, SOLD_OUT, ALREADY_RESERVED, NOT_OPEN, CLOSE
 -- Fields a command: Lua's stack takes 8,000.
 local FIELDS_MAX = 4000
 
-local meta = redis.call('HMGET', metaKey, 'kind', 'places', 'remaining', 'price', 'holdSeconds', 'perUser', 'partyMax', 'opensAt', 'closesAt', 'queue', 'watchedUntil', 'grace')
+local meta = redis.call('HMGET', metaKey, 'kind', 'places', 'remaining', 'price', 'holdSeconds', 'perUser', 'partyMax', 'opensAt', 'closesAt', 'queue', 'watchedUntil', 'grace', 'unsureUntil')
 if not meta[1] then
   return false
 end
@@ -49,11 +50,13 @@ local time = redis.call('TIME')
 local nowMs = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 local endMs = nowMs + holdSeconds * 1000
 local grace = tonumber(meta[12] or 0)
+local isUnsure = tonumber(meta[13] or 0) > nowMs
 local endText, finishText = string.format('%.0f', endMs), string.format('%.0f', endMs + grace)
 -- Seat, status, seat, status, ... in the order they change; nil while nobody watches.
 local changes = meta[11] and tonumber(meta[11]) > nowMs and {} or nil
 
 -- @include give-back
+-- @include mark-unsure
 -- @include journal-entry
 
 -- What was read (false: no entry), and what is to be written, as field, value, field, value, ...
@@ -118,6 +121,8 @@ end
 -- Rare: what is read and written so far is settled first, so that giveBack meets Redis as it is.
 local function supersede(ids)
   write()
+  isUnsure = true
+  markUnsure()
   for i = 1, #ids do
     local value = redis.call('HGET', reservationsKey, ids[i])
     if value then
@@ -341,4 +346,4 @@ if #granted > 0 then
     redis.call('PUBLISH', ARGV[2], cmsgpack.pack({ revision, changes }))
   end
 end
-return cmsgpack.pack({ remaining, price, holdSeconds, endMs, journalId, results })
+return cmsgpack.pack({ remaining, price, holdSeconds, endMs, journalId, results, isUnsure and 1 or 0 })

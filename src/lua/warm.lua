@@ -55,6 +55,7 @@ if redis.call('HGET', queueKey, 'mode') == 'on' then
 end
 
 -- @include journal-entry
+-- @include mark-unsure
 -- @include give-back
 -- @include apply-release
 -- @include apply-sale
@@ -71,6 +72,7 @@ local function replay(endMs, hold)
     local value = redis.call('HGET', reservationsKey, superseded[i])
     if value and string.match(value, '^%d+ (%d+)') ~= '0' then
       replayed = replayed - giveBack(superseded[i], value, nil)
+      markUnsure()
     end
   end
   -- A seat that MySQL has moved on since will be refused by its version anyway: leave it to MySQL.

@@ -27,6 +27,7 @@ export interface Meta {
   /** True while a pass is needed. */
   readonly queue?: boolean;
   readonly watchedUntil?: number;
+  readonly unsureUntil?: number;
 }
 
 /** `A` available, `H` held until `endMs` (that which was told, and the grace), `O` occupied. `owner` is a reservation id, empty for none. */
