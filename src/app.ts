@@ -31,7 +31,7 @@ import { Lease } from './lua/lease.ts';
 import { parseNotices, publishNotices, type ReservationNotice } from './lua/notices.ts';
 import { absenceMs, parseRoomNews, RedisRoomStore } from './lua/rooms.ts';
 import { parseSeatNews, readTakenSeats, watchSeats } from './lua/seats.ts';
-import { Settlement } from './lua/settlement.ts';
+import { heldReconnectGraceMs, Settlement } from './lua/settlement.ts';
 import { RedisHoldStore } from './lua/store.ts';
 import { publish, RedisBus } from './lua/subscriber.ts';
 import { Metrics } from './metrics.ts';
@@ -72,6 +72,7 @@ const endedTokensPrunedMax = 1000;
 /** The stop as a whole stays under ten seconds. */
 const drainTimeoutMs = 3500;
 const closeTimeoutMs = 1000;
+const readinessTimeoutMs = 1000;
 
 /** Starts a gateway. Rejects with StoreUnavailable when a store does not answer for half a minute, or when the port is taken. */
 export async function startApp(config: AppConfig, log: Log, isPortShared = false): Promise<App> {
@@ -91,7 +92,9 @@ export async function startApp(config: AppConfig, log: Log, isPortShared = false
     notify(releases.map(({ userId, reservationId }) => ({ userId, reservationId, kind: 'expired' })));
   });
   const settled = (performanceId: number): Promise<void> => flush.settled(performanceId);
-  const settlement = new Settlement({ bus: new RedisBus(connection, subscriber), clock, settled, log });
+  const reconnectGraceMs = config.ack === 'held' ? heldReconnectGraceMs : 0;
+  const bus = new RedisBus(connection, subscriber);
+  const settlement = new Settlement({ bus, clock, settled, reconnectGraceMs, log });
   await settlement.start();
   const warmer = storeWarmer(connection, database, settlement);
   const catalog = new Catalog(connection, database, warmer, (change) =>
@@ -212,8 +215,10 @@ export async function startApp(config: AppConfig, log: Log, isPortShared = false
   ];
   const readiness = async (): Promise<string[]> => {
     // A key, since the nodes of a cluster that lost a master still say PONG.
-    const isRedis = await isUsable('redis', () => connection.client.exists(leaseKey), log);
-    const isMysql = await isUsable('mysql', () => isMigrated(database), log);
+    const [isRedis, isMysql] = await Promise.all([
+      isUsable('redis', () => connection.client.exists(leaseKey), log),
+      isUsable('mysql', () => isMigrated(database), log),
+    ]);
     return [...(isRedis ? [] : ['redis']), ...(isMysql ? [] : ['mysql'])];
   };
   const routes = [...apiRoutes, ...operationRoutes(readiness, metrics, apiRoutes)];
@@ -221,7 +226,7 @@ export async function startApp(config: AppConfig, log: Log, isPortShared = false
   const isRevoked = (tokenId: string): boolean => revocations.has(tokenId);
   const authenticate = createAuthenticate(config.jwtSecret, isRevoked);
   const rateLimit = new RateLimit(config.rateLimitPerSecond);
-  const idempotency = new Idempotency(new IdempotencyStore(connection), clock, log);
+  const idempotency = new Idempotency(new IdempotencyStore(connection), clock, requestDeadlineMs, log);
   const dispatch = new Dispatch({ idempotency, onAnswer: metrics.onAnswer, log });
   const holdIndex = routes.findIndex(({ method, path }) => method === 'post' && path === '/v1/reservations');
   const sockets = new Sockets({
@@ -295,7 +300,13 @@ async function warmUpcoming(catalog: Catalog, log: Log): Promise<void> {
 
 async function isUsable(store: string, check: () => Promise<unknown>, log: Log): Promise<boolean> {
   try {
-    return (await check()) !== false;
+    let isGood = false;
+    const answer = check().then((result) => {
+      isGood = result !== false;
+    });
+    // One that has just frozen may keep the check for longer than whoever asks will wait.
+    if (!(await within(answer, readinessTimeoutMs))) throw new Error('no answer in time');
+    return isGood;
   } catch (thrown) {
     log.debug('not ready', { store, error: messageOf(thrown) });
     return false;

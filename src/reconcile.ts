@@ -12,7 +12,7 @@ import { messageOf } from './lib/errors.ts';
 import { within } from './lib/within.ts';
 import { createLogger } from './logger.ts';
 import { RedisConnection } from './lua/connection.ts';
-import { Settlement } from './lua/settlement.ts';
+import { heldReconnectGraceMs, Settlement } from './lua/settlement.ts';
 import { RedisHoldStore } from './lua/store.ts';
 import { RedisBus, Subscriber } from './lua/subscriber.ts';
 import { Database } from './persist/database.ts';
@@ -184,6 +184,8 @@ async function run(options: Options): Promise<number> {
       bus: new RedisBus(connection, subscriber),
       clock: systemClock,
       settled: async () => {},
+      // It is not known how the gateways acknowledge.
+      reconnectGraceMs: heldReconnectGraceMs,
       log,
     });
     if (options.isRepair) await settlement.start();

@@ -25,6 +25,7 @@ import {
   type TestGateway,
   until,
   untilJournalsEmpty,
+  untilLapsed,
   whileLocked,
 } from './harness.ts';
 
@@ -161,12 +162,13 @@ describe.each(['persisted', 'held'])('with FASTPASS_ACK=%s', (ack) => {
       await redis.del(leaseKey);
     });
 
-    /** Holds, and resolves once that hold has ended and nothing has been done about it. */
+    /** Holds, and resolves once that hold has ended, in Redis too, and nothing has been done about it. */
     async function lapsed(performanceId: number, userId: number, what: unknown): Promise<string> {
       const held = await hold(userId, { performanceId, ...(what as object) });
       expect(held.status).toBe(201);
       const { reservationId } = held.body;
       await until('the hold has ended', async () => (await read(userId, reservationId)).body.status === 'EXPIRED');
+      await untilLapsed(performanceId, reservationId);
       expect(await statusOf(performanceId, reservationId)).toBe(storedStatus.HELD);
       return reservationId;
     }
@@ -203,6 +205,24 @@ describe.each(['persisted', 'held'])('with FASTPASS_ACK=%s', (ack) => {
       expect(stored.sort()).toEqual([old, takeover?.body.reservationId, second?.body.reservationId].sort());
       expect(await brokenPromises(performanceId)).toEqual([]);
     });
+
+    it.each(kinds)(
+      'a %s hold that has ended is kept from others for a while, since it may still be paid',
+      async (_, seating, what) => {
+        const performanceId = await createPerformance(url, { seating, holdSeconds: 1 });
+        const { reservationId, expiresAt } = (await hold(newUserId(), { performanceId, ...what })).body;
+        await until('the hold has ended', async () => Date.now() > Date.parse(expiresAt) + 100);
+        expect((await hold(newUserId(), { performanceId, ...what })).status).toBe(409);
+        await until(
+          'it is taken over',
+          async () => (await hold(newUserId(), { performanceId, ...what })).status === 201,
+        );
+        expect(Date.now()).toBeGreaterThan(Date.parse(expiresAt) + 1500);
+        await untilJournalsEmpty([performanceId]);
+        expect(await statusOf(performanceId, reservationId)).toBe(storedStatus.EXPIRED);
+        expect(await brokenPromises(performanceId)).toEqual([]);
+      },
+    );
 
     describe('and several things happen side by side', { concurrent: true }, () => {
       it('the seats of an ended hold go to whoever asks, and its other seats are free too', async () => {

@@ -1,5 +1,6 @@
 /** Redis dies, comes back with nothing or with the past, and freezes: what a sale does meanwhile and after. */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { RedisLoadStore } from '../src/lua/load.ts';
 import {
   brokenPromises,
   call,
@@ -9,14 +10,20 @@ import {
   metricOf,
   newUserId,
   spawnGateway,
+  storedReservations,
   until,
+  untilJournalsEmpty,
   useStores,
+  whileLocked,
 } from './harness.ts';
+import { newPerformanceId, seated } from './hold-store.contract.ts';
 import { balanceOf, cancel, charge, hold, pay } from './money.ts';
 import { createOwnDatabase, type PrivateRedis, startPrivateRedis } from './private-stores.ts';
+import { connectRedis } from './redis-under-test.ts';
 import { recovered } from './reliability.ts';
 import { expectPromisesKept, openSale, rushThrough } from './sales.ts';
 import { openSocket } from './socket.ts';
+import { startTcpProxy } from './tcp-proxy.ts';
 
 /** The deadline of a request, and what a busy machine may add to it. */
 const answeredWithinMs = 2000 + 1000;
@@ -235,3 +242,63 @@ it('a full queue while Redis is stalled answers 503 overloaded at once, and serv
 
 it('failover that loses the last writes: what was acknowledged before its commit is not lost either', () =>
   failOver('held'));
+
+it('a rival at a gateway that is back sooner does not get what another one acknowledged and has not committed', async () => {
+  const proxy = await startTcpProxy('127.0.0.1', redis.port);
+  const slow = await start({ FASTPASS_ACK: 'held', REDIS_URL: `redis://127.0.0.1:${proxy.port}` });
+  const quick = await start({ FASTPASS_ACK: 'held' });
+  const performanceId = await createPerformance(slow.url, { seating: { kind: 'seated', seats: 1 } });
+  const wish = { performanceId, seats: [1] };
+  const lock = 'SELECT seat FROM seats WHERE performance_id = ? FOR UPDATE';
+  const acknowledged = await whileLocked(lock, [performanceId], async () => {
+    const { status, body } = await hold(slow.url, newUserId(), wish);
+    expect(status).toBe(201);
+    proxy.cut();
+    await restartLater('nothing');
+    await until('one gateway is back', async () => (await call(quick.url, 'GET', '/readyz')).status === 200);
+    const rival = hold(quick.url, newUserId(), wish);
+    // Less than the longest delay between two tries to reconnect.
+    await new Promise((resolve) => setTimeout(resolve, 250));
+    proxy.restore();
+    await until('the other one is back', async () => (await call(slow.url, 'GET', '/readyz')).status === 200);
+    await Promise.race([rival, new Promise((resolve) => setTimeout(resolve, 300))]);
+    return body.reservationId;
+  });
+  await until('a rival is told that the seat is taken', async () => {
+    const { status, body } = await hold(quick.url, newUserId(), wish);
+    expect([409, 503]).toContain(status);
+    return body.code === 'seat_taken';
+  });
+  await untilJournalsEmpty([performanceId]);
+  expect((await storedReservations(performanceId)).map(({ id }) => id)).toEqual([acknowledged]);
+  expect(await metricOf(slow.url, 'fastpass_acknowledged_lost_total')).toBe(0);
+  await proxy.close();
+});
+
+it('a load that began before Redis was restarted is not put in place', async () => {
+  const connection = await connectRedis([redis.url]);
+  const id = newPerformanceId();
+  const loads = new RedisLoadStore(connection);
+  const start = await loads.startLoad(id);
+  await restartLater('nothing');
+  await until('it is connected again', () => connection.isReady);
+  expect(await loads.finishLoad(start, seated(id))).toBe('void');
+  expect(await loads.finishLoad(await loads.startLoad(id), seated(id))).toBe('warmed');
+  await connection.close();
+});
+
+it('a connection lost and made again to the same Redis leaves performances warm', async () => {
+  const proxy = await startTcpProxy('127.0.0.1', redis.port);
+  const { url } = await start({ REDIS_URL: `redis://127.0.0.1:${proxy.port}` });
+  const performanceId = await createPerformance(url, { seating: { kind: 'seated', seats: 2 } });
+  expect((await hold(url, newUserId(), { performanceId, seats: [1] })).status).toBe(201);
+  const loads = await metricOf(url, 'fastpass_cold_loads_total');
+  proxy.cut();
+  await until('it is noticed', async () => (await call(url, 'GET', '/readyz')).status === 503);
+  proxy.restore();
+  await until('a hold is taken', async () => {
+    return (await hold(url, newUserId(), { performanceId, seats: [2] })).status === 201;
+  });
+  expect(await metricOf(url, 'fastpass_cold_loads_total')).toBe(loads);
+  await proxy.close();
+});

@@ -529,3 +529,14 @@ export async function untilJournalsEmpty(performanceIds: readonly number[], time
     redis.disconnect();
   }
 }
+
+/** Resolves once Redis keeps a hold no longer that has ended: it stands there until a script takes its places over. */
+export async function untilLapsed(performanceId: number, reservationId: string): Promise<void> {
+  const redis = redisClient();
+  try {
+    const [, finishMs] = (await redis.hget(performanceKeys(performanceId).reservations, reservationId))!.split(' ');
+    await until('Redis keeps it no longer', async () => Number((await redis.time())[0]) * 1000 > Number(finishMs));
+  } finally {
+    redis.disconnect();
+  }
+}

@@ -8,7 +8,7 @@ import { Code } from '../src/domain/codes.ts';
 import type { Route } from '../src/gateway/route.ts';
 import { Metrics } from '../src/metrics.ts';
 import { QueueTokens } from '../src/waiting-room/tokens.ts';
-import { call, newUserId, startGateway, type TestGateway, testSecret, whileLocked } from './harness.ts';
+import { call, newUserId, startGateway, type TestGateway, testSecret, until, whileLocked } from './harness.ts';
 import {
   type Answered,
   bodiesOf,
@@ -334,11 +334,10 @@ describe('the codes that stand before every operation', () => {
     const agents = withoutStore.map(() => new Agent({ keepAlive: true, maxSockets: 1 }));
     const nobody: Prepared = { userId: 0, role: 'user', parameters: {}, headers: {} };
     await Promise.all(agents.map((agent) => send(lonely.url, operationOf('readHealth'), nobody, { agent })));
-    for (const proxy of proxies) {
-      proxy.restore();
-      proxy.stall();
-    }
-    // Keeps the gateway from its end.
+    for (const proxy of proxies) proxy.restore();
+    await until('both stores are back', async () => (await fetch(`${lonely.url}/readyz`)).status === 200);
+    for (const proxy of proxies) proxy.stall();
+    // Keeps the gateway from its end: a statement that was sent, and is not answered.
     const waiting = operationOf('readBalance');
     const unanswered = send(lonely.url, waiting, prepared.get(waiting)!).catch(() => null);
     await new Promise((resolve) => setTimeout(resolve, 100));

@@ -19,6 +19,7 @@ import {
   storedStatus,
   type TestGateway,
   until,
+  untilLapsed,
   whileLocked,
 } from './harness.ts';
 import { balanceOf, brokenBooks, brokenSales, cancel, charge, hold, pay, storedEntries } from './money.ts';
@@ -415,6 +416,7 @@ describe('a paid reservation', () => {
       const { reservationId, expiresAt } = held.body;
       expect((await payInMysql(database, reservationId, userId)).kind).toBe('paid');
       await untilOver(reservationId, expiresAt);
+      await untilLapsed(performanceId, reservationId);
       const rival = await hold(url, newUserId(), { performanceId, ...wishes[i] });
       expect(rival).toMatchObject({ status: 409, body: { code: i === 0 ? 'seat_taken' : 'sold_out' } });
       expect((await read(userId, reservationId)).body.status).toBe('CONFIRMED');

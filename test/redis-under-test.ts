@@ -69,7 +69,7 @@ export class Ear {
 
 /** What a hold store has beside it; `used` are the performances it was asked for. */
 function loadsOf(connection: RedisConnection, used: Set<number>) {
-  const loads = new RedisLoadStore(connection);
+  const loads = new RedisLoadStore(connection, 0);
   return {
     async startLoad(performanceId: number) {
       used.add(performanceId);
@@ -105,7 +105,7 @@ export interface RedisRoomsUnderTest extends RoomStoreUnderTest {
 export async function redisRooms(urls: readonly string[]): Promise<RedisRoomsUnderTest> {
   const connection = await connectRedis(urls);
   const { client } = connection;
-  const loads = new RedisLoadStore(connection);
+  const loads = new RedisLoadStore(connection, 0);
   const ear = new Ear(urls[0]!, connection);
   return {
     connection,

@@ -24,6 +24,7 @@ import {
   testSecret,
   tokenOf,
   until,
+  untilLapsed,
   whileLocked,
 } from './harness.ts';
 import { type Message, openSocket, type SocketOptions, type TestSocket } from './socket.ts';
@@ -731,6 +732,7 @@ describe('reservation.expired', () => {
       const sockets = [await open(owner), await open(owner, {}, other.url)];
       const bystander = await open(next);
       const { reservationId } = await reserve(sockets[0]!, { performanceId, seats: [2, 3] });
+      await untilLapsed(performanceId, reservationId);
       await until('the next one has the seat', async () => {
         return (await reserve(bystander, { performanceId, seats: [2] })).status === 201;
       });

@@ -135,6 +135,12 @@ export class Batcher<Item, Result> {
     this.#flushIfDue(false);
   }
 
+  /** Visits every item that waits for a batch. */
+  eachWaiting(visit: (pending: Pending<Item, Result>) => void): void {
+    const waiting = this.#waiting;
+    for (let i = this.#head; i < waiting.length; i++) visit(waiting[i]!);
+  }
+
   /** Resolves once every item submitted so far, and any later one, is settled. */
   drained(): Promise<void> {
     if (this.#depth === 0) return Promise.resolve();

@@ -1,6 +1,7 @@
 /**
  * The second half of a hold's way: granted holds are committed to MySQL in batches, their journal entries removed, their
- * callers answered. A hold without a caller was acknowledged before (`held`) and is tried until MySQL has it.
+ * callers answered. A hold without a caller was acknowledged before (`held`) and is tried until MySQL has it. A caller whose
+ * deadline passes is told that the outcome is unknown; his hold stays on its way.
  */
 import type { Hold, HoldOutcome, HoldRequest } from '../domain/reservation.ts';
 import type { HoldStore, Ledger, PersistResult } from '../domain/stores.ts';
@@ -37,6 +38,8 @@ const transactionsMax = 2;
 // 100 a transaction cost the gateway 3 us a hold more; 400 gained nothing.
 const batchSizeMax = 200;
 const retryDelayMs = 200;
+/** How often the callers that wait for a commit are looked through for those past their deadline: a timer for all of them. */
+const sweepIntervalMs = 50;
 /** A shorter wait is not worth an object a hold. */
 const waitMsNoticed = 100;
 /**
@@ -61,6 +64,10 @@ export class Commits {
   /** Granted holds of a performance that MySQL has not settled yet, and who waits for that to end. */
   readonly #uncommitted = new Map<number, { count: number; readonly whenNone: (() => void)[] }>();
   readonly #background = new Set<Promise<void>>();
+  /** Batches at MySQL, and parts of them that are taken back. */
+  readonly #underWay = new Set<readonly PendingCommit[]>();
+  #isSweeping = false;
+  readonly #sweep = (): void => this.#answerLate();
   readonly #onSettled = (result: CommitResult, { hold, waiting }: Commit): void => {
     if (result === 'failed') waiting?.settle(mysqlUnavailable);
     this.#noteSettled(hold.performanceId);
@@ -88,6 +95,7 @@ export class Commits {
     if (uncommitted === undefined) this.#uncommitted.set(performanceId, { count: 1, whenNone: [] });
     else uncommitted.count++;
     this.queue.submit({ hold, waiting, refusedAtMs: null }, Number.POSITIVE_INFINITY, this.#onSettled);
+    if (waiting !== null && !this.#isSweeping) this.#sweepLater();
   }
 
   /** Resolves when no granted hold of a performance is on its way any more; a cold one gets no new ones meanwhile. */
@@ -112,8 +120,29 @@ export class Commits {
     for (const resolve of uncommitted.whenNone) resolve();
   }
 
+  #sweepLater(): void {
+    this.#isSweeping = true;
+    this.#options.clock.after(sweepIntervalMs, this.#sweep);
+  }
+
+  /** Tells the callers past their deadline. What becomes of their holds they learn by asking again. */
+  #answerLate(): void {
+    this.#isSweeping = false;
+    const nowMs = this.#options.clock.nowMs();
+    let isAnyOpen = false;
+    const look = ({ item: { waiting } }: PendingCommit): void => {
+      if (waiting === null || waiting.isSettled) return;
+      if (nowMs > waiting.deadlineAtMs) waiting.settle(mysqlUnavailable);
+      else isAnyOpen = true;
+    };
+    for (const batch of this.#underWay) for (const pending of batch) look(pending);
+    this.queue.eachWaiting(look);
+    if (isAnyOpen && !this.#isSweeping) this.#sweepLater();
+  }
+
   async #commit(batch: readonly PendingCommit[]): Promise<void> {
-    const results = await this.#persist(batch);
+    this.#underWay.add(batch);
+    const results = await this.#persist(batch).finally(() => this.#underWay.delete(batch));
     const stored: Hold[] = [];
     const conflicting: PendingCommit[] = [];
     const gone: PendingCommit[] = [];
@@ -134,8 +163,8 @@ export class Commits {
   }
 
   /**
-   * Rejects when the outcome is unknown and the callers still wait: they are told, the journal keeps the holds.
-   * Acknowledged ones are tried until MySQL is back, in place, so that their order stays.
+   * Rejects when the outcome is unknown and all callers still wait: they are told, the journal keeps the holds. Acknowledged
+   * ones, and what is in a batch with them, are tried until MySQL is back, in place, so that their order stays.
    */
   async #persist(batch: readonly PendingCommit[]): Promise<readonly PersistResult[]> {
     for (let attempt = 1; ; attempt++) {
@@ -152,7 +181,8 @@ export class Commits {
         }
         // What is no outage would fail again: the recovery takes it from the journal, apart from the others.
         const isAway = thrown instanceof StoreUnavailable;
-        if (!isAway || batch.some((pending) => pending.item.waiting !== null)) throw thrown;
+        if (!isAway || batch.every((pending) => pending.item.waiting !== null)) throw thrown;
+        for (const { item } of batch) item.waiting?.settle(mysqlUnavailable);
         await sleep(this.#options.clock, retryDelayMs);
       }
     }
@@ -201,6 +231,7 @@ export class Commits {
 
   /** Frees in Redis what MySQL does not have, has it loaded again, and hands on those who wait. */
   async #takeBack(commits: readonly PendingCommit[], then: (waiting: PendingHold) => void): Promise<void> {
+    this.#underWay.add(commits);
     for (const [performanceId, list] of Map.groupBy(commits, ({ item }) => item.hold.performanceId)) {
       const holds = list.map((pending) => pending.item.hold);
       try {
@@ -215,6 +246,7 @@ export class Commits {
         for (const { item } of list) item.waiting?.settle(redisUnavailable);
       }
     }
+    this.#underWay.delete(commits);
     for (const pending of commits) pending.settle('done');
   }
 

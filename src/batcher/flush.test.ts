@@ -1,7 +1,7 @@
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { ManualClock, settled } from '../../test/manual-clock.ts';
 import type { Hold, HoldOutcome, HoldRequest, Release } from '../domain/reservation.ts';
-import type { HoldDecision, HoldGroup, HoldStore, Ledger, PersistResult } from '../domain/stores.ts';
+import type { HoldDecision, HoldGrant, HoldGroup, HoldStore, Ledger, PersistResult } from '../domain/stores.ts';
 import { StoreUnavailable } from '../lib/errors.ts';
 import { HoldFlush, type HoldFlushOptions } from './flush.ts';
 
@@ -33,8 +33,8 @@ function holdOf(of: HoldRequest): Hold {
   };
 }
 
-function heldOf(of: HoldRequest): HoldDecision {
-  return { kind: 'held', hold: holdOf(of) };
+function heldOf(of: HoldRequest, isUnsure = false): HoldGrant {
+  return { kind: 'held', isUnsure, hold: holdOf(of) };
 }
 
 const taken: HoldDecision = { kind: 'refused', refusal: { code: 'seat_taken', detail: 'A seat is taken.' } };
@@ -48,7 +48,7 @@ class FakeStore implements HoldStore {
   }
 
   readonly calls: string[];
-  decide: (request: HoldRequest) => HoldDecision = heldOf;
+  decide: (request: HoldRequest) => HoldDecision = (request) => heldOf(request);
   /** Instead of `decide`: the whole reply. */
   reply: ((groups: readonly HoldGroup[]) => Promise<HoldDecision[][]>) | null = null;
   coolFault: Error | null = null;
@@ -142,7 +142,7 @@ function makeFlush(options: Partial<HoldFlushOptions> = {}) {
   onTestFinished(async () => {
     // Whatever a test has made, nobody is left without an answer once the stores answer again.
     store.reply = null;
-    store.decide = heldOf;
+    store.decide = (each) => heldOf(each);
     store.coolFault = null;
     ledger.persist = async (holds) => holds.map(() => 'persisted');
     for (let round = 0; round < 20; round++) {
@@ -325,6 +325,38 @@ describe('held: a hold', () => {
     expect(left[0]).toBeLessThanOrEqual(1000 - 600);
   });
 
+  it('is not acknowledged before MySQL has it where places were taken over lately', async () => {
+    const { answers, clock, store, ledger, submit } = makeFlush({ ack: 'held' });
+    const commit = later<PersistResult[]>();
+    store.decide = (request) => heldOf(request, request.reservationId === 'b');
+    ledger.persist = () => commit.promise;
+    submit(request('a'));
+    submit(request('b'));
+    await clock.turn();
+    expect(answers).toEqual(['a: held']);
+    commit.resolve(['persisted', 'persisted']);
+    await clock.turn();
+    expect(answers).toEqual(['a: held', 'b: held']);
+  });
+
+  it('beside one that waits is tried until MySQL is back; who waits is told', async () => {
+    const { answers, clock, store, ledger, flush, submit } = makeFlush({ ack: 'held' });
+    let isAway = true;
+    store.decide = (request) => heldOf(request, request.reservationId === 'b');
+    ledger.persist = async (holds) => {
+      if (isAway) throw new StoreUnavailable('mysql', 'away');
+      return holds.map(() => 'persisted');
+    };
+    submit(request('a'));
+    submit(request('b'));
+    await clock.advance(1000);
+    expect(answers).toEqual(['a: held', 'b: unavailable']);
+    expect(flush.commits.queue.depth).toBe(2);
+    isAway = false;
+    await clock.advance(1000);
+    expect(flush.commits.queue.depth).toBe(0);
+  });
+
   it('that MySQL refuses again and again is counted as lost and taken back', async () => {
     const { calls, clock, ledger, flush, errors, submit } = makeFlush({ ack: 'held' });
     ledger.persist = async () => ['conflict'];
@@ -363,6 +395,68 @@ describe('held: a hold', () => {
     commit.resolve(['persisted']);
     await settled();
     expect(isSettled).toBe(true);
+  });
+});
+
+describe('a commit that is stuck', () => {
+  it('keeps no caller past the deadline, neither of its batch nor of those behind it, and changes nothing afterwards', async () => {
+    const { calls, clock, ledger, flush, answers, submit } = makeFlush();
+    const commits = Array.from({ length: 3 }, () => later<PersistResult[]>());
+    let next = 0;
+    ledger.persist = () => commits[next++]!.promise;
+    for (const id of ['a', 'b', 'c']) {
+      submit(request(id), clock.nowMs() + 2000);
+      await clock.advance(100);
+    }
+    expect(calls.filter((call) => call.startsWith('persist'))).toEqual(['persist a', 'persist b']);
+    await clock.advance(1650);
+    expect(answers).toEqual([]);
+    await clock.advance(300);
+    expect(answers).toEqual(['a: unavailable', 'b: unavailable', 'c: unavailable']);
+    expect(flush.queue.depth).toBe(0);
+    expect(flush.commits.queue.depth).toBe(3);
+    commits[0]!.resolve(['persisted']);
+    commits[1]!.resolve(['conflict']);
+    await clock.advance(50);
+    commits[2]!.resolve(['over']);
+    await clock.advance(50);
+    expect(answers).toHaveLength(3);
+    expect(calls).toEqual(expect.arrayContaining(['forget a', 'cool 1: b', 'persist c', 'cool 1: c']));
+    expect(calls.filter((call) => call.startsWith('hold'))).toEqual(['hold a', 'hold b', 'hold c']);
+  });
+
+  it('costs one timer, however many wait, and none once nobody does', async () => {
+    const { clock, ledger, submit } = makeFlush();
+    const commit = later<PersistResult[]>();
+    ledger.persist = () => commit.promise;
+    for (let i = 0; i < 50; i++) submit(request(`a${i}`), 10_000);
+    await clock.advance(1000);
+    expect(clock.timers).toBe(1);
+    commit.resolve(Array.from({ length: 50 }, () => 'persisted'));
+    await clock.advance(50);
+    expect(clock.timers).toBe(0);
+  });
+
+  it('of an acknowledged hold needs no timer', async () => {
+    const { clock, ledger, answers, submit } = makeFlush({ ack: 'held' });
+    const commit = later<PersistResult[]>();
+    ledger.persist = () => commit.promise;
+    submit(request('a'), 100);
+    await clock.advance(1000);
+    expect(answers).toEqual(['a: held']);
+    expect(clock.timers).toBe(0);
+    commit.resolve(['persisted']);
+  });
+
+  it('keeps no caller past the deadline while Redis does not take the refused hold back', async () => {
+    const { clock, store, ledger, answers, submit } = makeFlush();
+    ledger.persist = async () => ['conflict'];
+    const cooling = later<void>();
+    store.cool = () => cooling.promise;
+    submit(request('a'), 1000);
+    await clock.advance(1100);
+    expect(answers).toEqual(['a: unavailable']);
+    cooling.resolve();
   });
 });
 
@@ -518,7 +612,7 @@ describe('a hold that MySQL refuses', () => {
     await clock.advance(200);
     commit.resolve(['conflict']);
     await clock.advance(50);
-    expect(answers).toEqual(['a: overloaded']);
+    expect(answers).toEqual(['a: unavailable']);
     expect(calls.filter((call) => call.startsWith('hold'))).toEqual(['hold a']);
     expect(calls).toContain('cool 1: a');
   });

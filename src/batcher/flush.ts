@@ -2,8 +2,8 @@
  * The way of a hold through the stores, and the only place that says it: Lua, then MySQL, then the answer.
  *
  * `persisted`: the answer waits for the commit. `held`: the answer is given after the Lua hold, MySQL follows behind; the
- * journal in Redis and the commit queue in memory both keep what is not committed yet. Only who takes over from a hold whose
- * time is over waits for the commit then, too.
+ * journal in Redis and the commit queue in memory both keep what is not committed yet. Where places were taken over
+ * lately from holds whose time was over, the answer waits for the commit then too: MySQL may have sold them.
  */
 import type { HoldOutcome, HoldRequest } from '../domain/reservation.ts';
 import type { HoldDecision, HoldGroup, HoldStore, Ledger } from '../domain/stores.ts';
@@ -30,7 +30,7 @@ export interface HoldFlushOptions {
 
 // Pipelines on one connection are answered in order, so more under way only fill the socket.
 const pipelinesMax = 8;
-/** `held`: holds that MySQL may lag behind before new ones are refused. */
+/** Holds that MySQL may lag behind before new ones are refused; only `held` and an outage not known yet come near. */
 const commitDepthMax = 200_000;
 const performancesKnownMax = 10_000;
 /** How often the requests that wait for a load are looked through for those past their deadline. */
@@ -81,7 +81,7 @@ export class HoldFlush {
       onOutcome(soldOut);
       return null;
     }
-    if (ack === 'persisted' ? !ledger.isAvailable() : this.commits.queue.depth >= commitDepthMax) {
+    if ((ack === 'persisted' && !ledger.isAvailable()) || this.commits.queue.depth >= commitDepthMax) {
       onOutcome(mysqlUnavailable);
       return null;
     }
@@ -162,10 +162,8 @@ export class HoldFlush {
     if (decision === undefined || decision.kind === 'failed') pending.settle(redisUnavailable);
     else if (decision.kind === 'refused') pending.settle(decision);
     else if (decision.kind === 'cold') this.#waitForLoad(pending);
-    else if (this.#options.ack === 'persisted' || decision.hold.supersedes.length > 0) {
-      // Who took over from a hold whose time is over waits for MySQL in `held` too: the first one may have been paid there.
-      this.commits.submit(decision.hold, pending);
-    } else {
+    else if (this.#options.ack === 'persisted' || decision.isUnsure) this.commits.submit(decision.hold, pending);
+    else {
       this.commits.submit(decision.hold, null);
       pending.settle(decision);
     }

@@ -14,7 +14,19 @@ export interface HoldGroup {
 }
 
 /** What the arbiter says to one request: decided, not warm, or not reached (outcome unknown). */
-export type HoldDecision = HoldOutcome | { readonly kind: 'cold' } | { readonly kind: 'failed'; readonly error: Error };
+export type HoldDecision =
+  | HoldGrant
+  | Extract<HoldOutcome, { kind: 'refused' }>
+  | { readonly kind: 'cold' }
+  | { readonly kind: 'failed'; readonly error: Error };
+
+/**
+ * Granted. `isUnsure`: places of the performance were taken over lately from holds whose time was over. MySQL may have sold
+ * them without Redis being told, so nothing is sure before MySQL has it.
+ */
+export interface HoldGrant extends Extract<HoldOutcome, { kind: 'held' }> {
+  readonly isUnsure: boolean;
+}
 
 /** The arbiter: Redis. */
 export interface HoldStore {

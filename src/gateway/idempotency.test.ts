@@ -14,6 +14,7 @@ import { type Answer, bodyValueOf, problem } from './reply.ts';
 
 const created: Answer = { status: 201, headers: [['location', '/v1/things/1']], json: '{"thing":1}' };
 const key = 'key-1';
+const deadlineMs = 2000;
 const print = fingerprintOf('post /v1/things', { a: 1 });
 
 let connection: RedisConnection;
@@ -25,7 +26,7 @@ afterAll(() => connection.close());
 
 /** A gateway process as far as keys go. */
 function gateway(clock: Clock = systemClock): Idempotency {
-  return new Idempotency(new IdempotencyStore(connection), clock, silentLog);
+  return new Idempotency(new IdempotencyStore(connection), clock, deadlineMs, silentLog);
 }
 
 /** An action that answers as told, and the ids it was run with. */
@@ -120,24 +121,56 @@ describe('the same key and body', () => {
     await expect.poll(() => connection.client.exists(idempotencyKey(user, key))).toBe(1);
     const clock = new ManualClock();
     const { ids, act } = acting(created);
-    let answer: Answer | null = null;
+    const answers: number[] = [];
+    const here = gateway(clock);
+    const ask = (id: string) => here.run(user, key, print, id, act).then(({ status }) => void answers.push(status));
+    const passUntil = async (what: () => boolean): Promise<void> => {
+      const passed = async () => {
+        await clock.advance(100);
+        return what();
+      };
+      await expect.poll(passed, { interval: 1 }).toBe(true);
+    };
     const startMs = clock.nowMs();
-    void gateway(clock)
-      .run(user, key, print, 'id-2', act)
-      .then((given) => {
-        answer = given;
-      });
-    await expect
-      .poll(
-        async () => {
-          await clock.advance(100);
-          return answer;
-        },
-        { interval: 1 },
-      )
-      .not.toBeNull();
+    void ask('id-2');
+    // Its own deadline comes first; the next one is told what became of it.
+    await passUntil(() => answers.length === 1);
+    expect(answers).toEqual([503]);
+    expect(clock.nowMs() - startMs).toBeLessThanOrEqual(deadlineMs + 100);
+    void ask('id-3');
+    await passUntil(() => answers.length === 2);
+    expect(answers).toEqual([503, 201]);
     expect(ids).toEqual(['id-1']);
-    expect(clock.nowMs() - startMs).toBeGreaterThan(2000);
+    expect(clock.nowMs() - startMs).toBeGreaterThan(deadlineMs);
+  });
+
+  it('goes on with the first id at once when the process of the first has died before', async () => {
+    const user = newUser();
+    void gateway().run(user, key, print, 'id-1', () => new Promise(() => {}));
+    await expect.poll(() => connection.client.exists(idempotencyKey(user, key))).toBe(1);
+    // As if that had been three seconds ago.
+    await connection.client.pexpire(idempotencyKey(user, key), (24 * 3600 - 3) * 1000);
+    const { ids, act } = acting(created);
+    expect((await gateway(new ManualClock()).run(user, key, print, 'id-2', act)).status).toBe(201);
+    expect(ids).toEqual(['id-1']);
+  });
+
+  it('while the first is under way in this process waits for its own deadline at most', async () => {
+    const user = newUser();
+    const clock = new ManualClock();
+    const answer = Promise.withResolvers<Answer>();
+    const { ids, act } = acting(answer.promise);
+    const here = gateway(clock);
+    const first = here.run(user, key, print, 'id-1', act);
+    await expect.poll(() => ids.length).toBe(1);
+    await clock.advance(500);
+    const repeat = here.run(user, key, print, 'id-2', act);
+    await clock.advance(deadlineMs);
+    expect(await repeat).toMatchObject({ status: 503, code: 'unavailable' });
+    answer.resolve(created);
+    expect((await first).status).toBe(201);
+    expect(isReplayed(await here.run(user, key, print, 'id-3', act))).toBe(true);
+    expect(clock.timers).toBe(0);
   });
 
   it('may be tried again after the first one threw', async () => {
@@ -202,7 +235,7 @@ describe('a key', () => {
   it('that cannot be claimed does nothing', async () => {
     const gone = new RedisConnection([inject('redisUrl')], silentLog);
     const { ids, act } = acting(created);
-    const here = new Idempotency(new IdempotencyStore(gone), systemClock, silentLog);
+    const here = new Idempotency(new IdempotencyStore(gone), systemClock, deadlineMs, silentLog);
     await expect(here.run(newUser(), randomUUID(), print, 'id-1', act)).rejects.toThrow(StoreUnavailable);
     expect(ids).toEqual([]);
   });

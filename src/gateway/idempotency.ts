@@ -1,6 +1,6 @@
 /**
  * Idempotency-Key (IETF draft): the same key and body gives the first answer again; another body is 422; a repeat that
- * arrives while the first is under way waits for it, in this process or another.
+ * arrives while the first is under way waits for it, in this process or another, until its own deadline at most.
  */
 import { createHash } from 'node:crypto';
 import { Code, codeTable } from '../domain/codes.ts';
@@ -15,9 +15,16 @@ const pollIntervalMs = 20;
 /** Under way elsewhere for longer than any deadline: its gateway has died, go on with its id. */
 const waitMsMax = 2500;
 
+const stillUnderWay = problem({
+  code: Code.unavailable,
+  detail: 'An earlier request with this key is under way; try again.',
+});
+
 interface UnderWay {
   readonly fingerprint: string;
-  readonly answer: Promise<Answer>;
+  answer: Promise<Answer>;
+  /** Another process has begun it, or had. */
+  isRepeat: boolean;
 }
 
 interface Done {
@@ -25,6 +32,8 @@ interface Done {
   /** Resolves once Redis has the answer, or has been told that there is none. Never rejects. */
   readonly remembered: Promise<void>;
 }
+
+const never = new Promise<Answer>(() => {});
 
 /** True for 1 to 64 visible ASCII characters. */
 export function isIdempotencyKey(key: string): boolean {
@@ -46,16 +55,20 @@ function canonical(value: unknown): string {
 export class Idempotency {
   readonly #store: IdempotencyStore;
   readonly #clock: Clock;
+  readonly #deadlineMs: number;
   readonly #underWay = new Map<string, UnderWay>();
   readonly #log: { warn(message: string, fields?: Record<string, unknown>): void };
 
+  /** `deadlineMs`: a repeat is answered within. */
   constructor(
     store: IdempotencyStore,
     clock: Clock,
+    deadlineMs: number,
     log: { warn(message: string, fields?: Record<string, unknown>): void },
   ) {
     this.#store = store;
     this.#clock = clock;
+    this.#deadlineMs = deadlineMs;
     this.#log = log;
   }
 
@@ -73,13 +86,30 @@ export class Idempotency {
     const name = `${userId} ${key}`;
     const first = this.#underWay.get(name);
     if (first !== undefined) {
-      return first.fingerprint === fingerprint ? replayed(await first.answer) : reused();
+      if (first.fingerprint !== fingerprint) return reused();
+      return replayed(await this.#inTime(first.answer, () => true));
     }
-    const work = this.#claimAndRun(userId, key, fingerprint, newId, action);
-    const answer = work.then((done) => done.answer);
-    this.#underWay.set(name, { fingerprint, answer });
+    const entry: UnderWay = { fingerprint, answer: never, isRepeat: false };
+    this.#underWay.set(name, entry);
+    const work = this.#claimAndRun(userId, key, fingerprint, newId, action, () => {
+      entry.isRepeat = true;
+    });
+    entry.answer = work.then((done) => done.answer);
     void this.#leaveWhenRemembered(name, work);
-    return answer;
+    return this.#inTime(entry.answer, () => entry.isRepeat);
+  }
+
+  /**
+   * The answer, or 503 at the deadline of a request that waits for another one. What it waits for, or goes on with, goes on
+   * without it: the next repeat finds that.
+   */
+  #inTime(answer: Promise<Answer>, isWaiting: () => boolean): Promise<Answer> {
+    return new Promise((resolve, reject) => {
+      const timer = this.#clock.after(this.#deadlineMs, () => {
+        if (isWaiting()) resolve(stillUnderWay);
+      });
+      answer.then(resolve, reject).finally(() => timer.cancel());
+    });
   }
 
   /** A repeat waits in memory until the answer stands in Redis too. */
@@ -99,11 +129,13 @@ export class Idempotency {
     fingerprint: string,
     newId: string,
     action: (id: string) => Promise<Answer>,
+    onRepeat: () => void,
   ): Promise<Done> {
     let claim: Claim = { fingerprint, resourceId: newId, isOpen: false, answer: null };
     const earlier = await this.#store.claim(userId, key, claim);
     if (earlier !== null) {
       if (earlier.fingerprint !== fingerprint) return { answer: reused(), remembered: Promise.resolve() };
+      onRepeat();
       const finished = await this.#waitForAnswer(userId, key, earlier);
       if (finished?.answer) return { answer: replayedFrom(finished.answer), remembered: Promise.resolve() };
       claim = { ...claim, resourceId: earlier.resourceId };
@@ -122,7 +154,8 @@ export class Idempotency {
   /** Waits for the answer of another process; null when there will be none. */
   async #waitForAnswer(userId: number, key: string, claim: Claim): Promise<Claim | null> {
     let current: Claim | null = claim;
-    const untilMs = this.#clock.nowMs() + waitMsMax;
+    if (claim.answer !== null || claim.isOpen) return claim;
+    const untilMs = this.#clock.nowMs() + waitMsMax - (await this.#store.ageMs(userId, key));
     while (current !== null && current.answer === null && !current.isOpen) {
       if (this.#clock.nowMs() > untilMs) return null;
       await sleep(this.#clock, pollIntervalMs);

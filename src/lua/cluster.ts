@@ -26,7 +26,14 @@ export function groupByNode(cluster: Cluster, calls: readonly ScriptCall[]): Nod
   return [...groups.values()];
 }
 
-/** The node has not run it: its slot is elsewhere, or on its way, or the cluster is finding a new master. */
-export function isRedirected({ message }: Error): boolean {
-  return /^(?:MOVED|ASK|TRYAGAIN|CLUSTERDOWN) /.test(message);
+/** The master at `host:port`, or null where it is not known. */
+export function nodeAt(cluster: Cluster, place: string): Redis | null {
+  return cluster.nodes('master').find(({ options }) => `${options.host}:${options.port}` === place) ?? null;
+}
+
+/** Asks any node who has which slot now; where none answers, the table stays as it is. */
+export function refreshSlots(cluster: Cluster): Promise<void> {
+  return new Promise((resolve) => {
+    cluster.refreshSlotsCache(() => resolve());
+  });
 }

@@ -31,7 +31,7 @@ const used: number[] = [];
 beforeAll(async () => {
   connection = await connectRedis([inject('redisUrl')]);
   store = new RedisHoldStore(connection, silentLog);
-  loads = new RedisLoadStore(connection);
+  loads = new RedisLoadStore(connection, 0);
 });
 
 afterAll(async () => {

@@ -1,12 +1,13 @@
 /** The connection to Redis or a Redis Cluster, and the one way to run scripts on it. */
 import { once } from 'node:events';
 import { Cluster, Redis, type RedisOptions } from 'ioredis';
+import { sleep, systemClock } from '../lib/clock.ts';
 import { messageOf, StoreUnavailable } from '../lib/errors.ts';
-import { groupByNode, isRedirected } from './cluster.ts';
+import { within } from '../lib/within.ts';
+import { groupByNode, nodeAt, refreshSlots } from './cluster.ts';
+import { Continuity } from './continuity.ts';
+import { Redirected, type Reply, runOn } from './pipeline.ts';
 import type { ScriptCall } from './scripts.ts';
-
-/** A reply of Redis, or the error that one command of a pipeline got. */
-export type Reply = unknown;
 
 export interface RedisLog {
   warn(message: string, fields?: Record<string, unknown>): void;
@@ -19,6 +20,10 @@ const connectTimeoutMs = 2000;
 const reconnectDelayMsMax = 500;
 /** A slot on its way from one node to another is found within a few; a node that died, within some more tries. */
 const redirectionsMax = 8;
+const redirectionDelayMs = 100;
+const redirectionWaitMsMax = 1000;
+const slotsRefreshWaitMsMax = 300;
+const checkWaitMsMax = 1000;
 const slotsRefreshIntervalMs = 2000;
 
 const commonOptions = {
@@ -69,6 +74,8 @@ export class RedisConnection {
   readonly client: Redis | Cluster;
   readonly #urls: readonly string[];
   readonly #log: RedisLog;
+  readonly #continuity: Continuity;
+  #hasAdopted = false;
   #wasReady = false;
   #isClosing = false;
 
@@ -76,10 +83,20 @@ export class RedisConnection {
     this.#urls = urls;
     this.client = createClient(urls);
     this.#log = log;
-    this.client.on('ready', () => {
-      this.#log.info('redis is ready', { reconnected: this.#wasReady });
-      this.#wasReady = true;
-    });
+    this.#continuity = new Continuity(this.client, log);
+    const { client } = this;
+    if (client instanceof Cluster) {
+      client.on('ready', () => {
+        this.#log.info('redis is ready', { reconnected: this.#wasReady });
+        this.#wasReady = true;
+      });
+      client.on('refresh', () => {
+        for (const node of client.nodes('slave')) this.#continuity.onReplica(node);
+      });
+    } else {
+      client.on('ready', () => void this.#checkUntilKnown(client));
+      client.on('close', () => this.#continuity.onLost(client));
+    }
     // ioredis reports every failed attempt; one line a loss of the connection is enough for a person.
     this.client.on('close', () => {
       if (this.#wasReady && !this.#isClosing) this.#log.warn('redis connection closed');
@@ -89,8 +106,15 @@ export class RedisConnection {
     });
   }
 
+  /** A connection to a server not checked yet is not ready. */
   get isReady(): boolean {
-    return this.client.status === 'ready';
+    const { client } = this;
+    return client.status === 'ready' && (client instanceof Cluster || this.#continuity.isKnown(client));
+  }
+
+  /** When Redis was last found to be another server than before, by `performance.now()`; -Infinity for never. */
+  get brokenAtMs(): number {
+    return this.#continuity.brokenAtMs;
   }
 
   /**
@@ -98,10 +122,11 @@ export class RedisConnection {
    * later losses: called again, it waits for that.
    */
   async connect(): Promise<void> {
-    if (this.isReady) return;
     try {
       if (this.client.status === 'wait') await this.client.connect();
-      else await once(this.client, 'ready', { signal: AbortSignal.timeout(connectTimeoutMs) });
+      else if (this.client.status !== 'ready')
+        await once(this.client, 'ready', { signal: AbortSignal.timeout(connectTimeoutMs) });
+      await this.#adopt();
     } catch (thrown) {
       throw new StoreUnavailable('redis', thrown);
     }
@@ -144,7 +169,7 @@ export class RedisConnection {
 
   /**
    * Runs scripts, in one pipeline a node; one reply or Error a call, in order. Never rejects. A script that the server has
-   * forgotten, or whose slot has moved, is sent again alone: scripts are safe to run late and twice.
+   * forgotten, or whose slot has moved, is sent again: scripts are safe to run late and twice.
    */
   async run(calls: readonly ScriptCall[]): Promise<(Reply | Error)[]> {
     const { client } = this;
@@ -152,19 +177,11 @@ export class RedisConnection {
       const error = new StoreUnavailable('redis', `connection is ${client.status}`);
       return calls.map(() => error);
     }
-    if (!(client instanceof Cluster)) return this.#runOn(client, calls);
-    const replies: (Reply | Error)[] = new Array(calls.length);
-    const groups = groupByNode(client, calls);
-    await Promise.all(
-      groups.map(async ({ node, indexes }) => {
-        const part = indexes.map((i) => calls[i]!);
-        // A slot without a node that is known: the cluster's client finds it.
-        const answers = node === null ? await Promise.all(part.map((call) => this.#runAlone(call))) : null;
-        (answers ?? (await this.#runOn(node!, part))).forEach((reply, k) => {
-          replies[indexes[k]!] = reply;
-        });
-      }),
-    );
+    const replies = client instanceof Cluster ? await this.#runOnCluster(client, calls) : await runOn(client, calls);
+    for (let i = 0; i < replies.length; i++) {
+      const reply = replies[i];
+      if (reply instanceof Redirected) replies[i] = new StoreUnavailable('redis', reply);
+    }
     return replies;
   }
 
@@ -175,46 +192,88 @@ export class RedisConnection {
     return reply;
   }
 
-  async #runOn(node: Redis, calls: readonly ScriptCall[]): Promise<(Reply | Error)[]> {
-    const pipeline = node.pipeline();
-    for (let i = 0; i < calls.length; i++) {
-      const { script, keys, args } = calls[i]!;
-      pipeline.callBuffer('EVALSHA', script.sha, script.keyCount, ...keys, ...args);
+  /** What is redirected is sent again where its slot has gone: not by the cluster's client, which sends to nodes unchecked. */
+  async #runOnCluster(cluster: Cluster, calls: readonly ScriptCall[]): Promise<(Reply | Error)[]> {
+    const replies = await this.#runByNode(cluster, calls);
+    const endMs = performance.now() + redirectionWaitMsMax;
+    for (let attempt = 1; attempt <= redirectionsMax && performance.now() < endMs && !this.#isClosing; attempt++) {
+      const open = [...replies.keys()].filter((i) => replies[i] instanceof Redirected);
+      if (open.length === 0) break;
+      if (attempt > 1) await sleep(systemClock, redirectionDelayMs);
+      await within(refreshSlots(cluster), slotsRefreshWaitMsMax);
+      const asked = open.map((i) => {
+        const { askAt } = replies[i] as Redirected;
+        return askAt === null ? null : nodeAt(cluster, askAt);
+      });
+      const rest = open.filter((_, k) => asked[k] === null);
+      const again = this.#runByNode(
+        cluster,
+        rest.map((i) => calls[i]!),
+      );
+      await Promise.all(
+        open.map(async (i, k) => {
+          const node = asked[k]!;
+          replies[i] =
+            node === null ? (await again)[rest.indexOf(i)] : (await this.#runOnNode(node, [calls[i]!], true))[0];
+        }),
+      );
     }
-    try {
-      const results = await pipeline.exec();
-      const replies: (Reply | Error | Promise<Reply | Error>)[] = new Array(calls.length);
-      for (let i = 0; i < calls.length; i++) {
-        const result = results?.[i];
-        if (result === undefined) replies[i] = new StoreUnavailable('redis', 'the pipeline answered short');
-        else if (result[0] === null) replies[i] = result[1];
-        else if (result[0].message.startsWith('NOSCRIPT')) replies[i] = this.#runWhole(calls[i]!);
-        else if (isRedirected(result[0])) replies[i] = this.#runAlone(calls[i]!);
-        else replies[i] = new StoreUnavailable('redis', result[0]);
+    return replies;
+  }
+
+  async #runByNode(cluster: Cluster, calls: readonly ScriptCall[]): Promise<(Reply | Error)[]> {
+    const replies: (Reply | Error)[] = new Array(calls.length);
+    await Promise.all(
+      groupByNode(cluster, calls).map(async ({ node, indexes }) => {
+        const part = indexes.map((i) => calls[i]!);
+        const answers = node === null ? null : await this.#runOnNode(node, part, false);
+        for (let k = 0; k < indexes.length; k++) {
+          replies[indexes[k]!] = answers === null ? new Redirected('no node is known for the slot') : answers[k];
+        }
+      }),
+    );
+    return replies;
+  }
+
+  /**
+   * Waits while the node is checked: a new connection to a node that is the one it was is ordinary, and takes one round
+   * trip. Calls to other nodes go on.
+   */
+  async #runOnNode(node: Redis, calls: readonly ScriptCall[], isAsking: boolean): Promise<(Reply | Error)[]> {
+    if (!this.#continuity.isKnown(node)) {
+      try {
+        if (!(await within(this.#continuity.check(node, false), checkWaitMsMax)))
+          throw new Error('it is being checked');
+      } catch (thrown) {
+        const error = thrown instanceof StoreUnavailable ? thrown : new StoreUnavailable('redis', thrown);
+        return calls.map(() => error);
       }
-      return await Promise.all(replies);
-    } catch (thrown) {
-      const error = new StoreUnavailable('redis', thrown);
-      return calls.map(() => error);
+    }
+    return runOn(node, calls, isAsking);
+  }
+
+  /** The one connection is checked until it is known; meanwhile calls fail at once, as while it was away. */
+  async #checkUntilKnown(client: Redis): Promise<void> {
+    for (let attempt = 1; client.status === 'ready' && !this.#isClosing; attempt++) {
+      try {
+        await this.#continuity.check(client, true);
+        this.#log.info('redis is ready', { reconnected: this.#wasReady });
+        this.#wasReady = true;
+        return;
+      } catch (thrown) {
+        this.#log.warn('redis could not be checked yet', { error: messageOf(thrown) });
+        await sleep(systemClock, reconnectDelayMs(attempt));
+      }
     }
   }
 
-  /** Through the cluster's client, which follows a slot to the node that has it now. */
-  async #runAlone(call: ScriptCall): Promise<Reply | Error> {
-    const { script, keys, args } = call;
-    try {
-      return await this.client.callBuffer('EVALSHA', script.sha, script.keyCount, ...keys, ...args);
-    } catch (thrown) {
-      if (messageOf(thrown).startsWith('NOSCRIPT')) return this.#runWhole(call);
-      return new StoreUnavailable('redis', thrown);
-    }
-  }
-
-  async #runWhole({ script, keys, args }: ScriptCall): Promise<Reply | Error> {
-    try {
-      return await this.client.callBuffer('EVAL', script.source, script.keyCount, ...keys, ...args);
-    } catch (thrown) {
-      return new StoreUnavailable('redis', thrown);
-    }
+  /** The masters that a process meets first are taken as they are. */
+  async #adopt(): Promise<void> {
+    const { client } = this;
+    if (!(client instanceof Cluster)) return this.#continuity.check(client, true);
+    if (this.#hasAdopted) return;
+    this.#hasAdopted = true;
+    // One that does not answer is checked before its first call.
+    await Promise.allSettled(client.nodes('master').map((node) => this.#continuity.check(node, true)));
   }
 }

@@ -21,8 +21,8 @@ export const HoldCode = {
   passInvalid: 11,
 } as const;
 
-/** `[remaining, price, holdSeconds, endMs, journalId, results]`, see hold.lua. */
-export type HoldReply = [number, number, number, number, string, HoldResult[]];
+/** `[remaining, price, holdSeconds, endMs, journalId, results, isUnsure]`, see hold.lua. */
+export type HoldReply = [number, number, number, number, string, HoldResult[], number];
 export type HoldResult = [number, ...unknown[]];
 
 // Refusals without a detail of their own are made once: the rush is made of them.
@@ -60,11 +60,11 @@ export function decisionsOf(group: HoldGroup, reply: unknown, onRemaining: Remai
 /** As `decisionsOf`, of a reply that is read already. */
 export function decisionsFrom(
   { performanceId, requests }: HoldGroup,
-  [remaining, price, holdSeconds, endMs, journalId, results]: HoldReply,
+  [remaining, price, holdSeconds, endMs, journalId, results, isUnsure]: HoldReply,
   onRemaining: RemainingListener,
 ): HoldDecision[] {
   onRemaining(performanceId, remaining);
-  const grant: Grant = { price, holdSeconds, endMs, journal: { id: journalId, open: 0 } };
+  const grant: Grant = { price, holdSeconds, endMs, journal: { id: journalId, open: 0 }, isUnsure: isUnsure === 1 };
   const decisions: HoldDecision[] = new Array(requests.length);
   for (let i = 0; i < requests.length; i++) {
     const result = results[i];
@@ -92,6 +92,7 @@ interface Grant {
   readonly holdSeconds: number;
   readonly endMs: number;
   readonly journal: JournalEntry;
+  readonly isUnsure: boolean;
 }
 
 function holdOf(
@@ -106,6 +107,7 @@ function holdOf(
   const amount = grant.price * (partySize === 0 ? seats.length : partySize);
   return {
     kind: 'held',
+    isUnsure: grant.isUnsure,
     hold: {
       reservationId,
       performanceId,

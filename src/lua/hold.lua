@@ -1,12 +1,16 @@
 -- Decides the hold requests of one performance, one by one, in order of arrival, and journals what it grants.
 -- Safe to run twice with the same reservation ids: a granted one is found again and answered as before.
 --
+-- endMs is what the client is told and what MySQL goes by, a little later. Here a seat is kept until finishMs, `grace`
+-- milliseconds after it: in between MySQL may still sell it to its holder. In time it is free by the release that follows
+-- MySQL's expiry job; only where that is late is a hold taken over here, when finishMs is past.
+--
 -- KEYS[1] meta          hash: what the performance is; its presence means warm
--- KEYS[2] seats         hash: seat -> 'A version' | 'H version endMs reservationId' | 'O version 0 reservationId';
+-- KEYS[2] seats         hash: seat -> 'A version' | 'H version finishMs reservationId' | 'O version 0 reservationId';
 --                       a seat without an entry is available at version 0
--- KEYS[3] reservations  hash: reservationId -> 'userId endMs partySize seat,seat'; endMs 0 when confirmed
+-- KEYS[3] reservations  hash: reservationId -> 'userId finishMs partySize seat,seat'; finishMs 0 when confirmed
 -- KEYS[4] users         hash: userId -> live reservation ids, apart by a space
--- KEYS[5] expiry        sorted set: reservationId by endMs (capacity performances; a seat carries its own end)
+-- KEYS[5] expiry        sorted set: reservationId by finishMs (capacity performances; a seat carries its own end)
 -- KEYS[6] journal       stream: one entry a call, field h -> msgpack [endMs, holdSeconds, [[reservationId, userId,
 --                       partySize, [seat, ...], [version, ...], amount, [superseded reservationId, ...]], ...]]
 -- KEYS[7] queue:tickets  KEYS[8] queue:active  KEYS[9] queue:used   (as in queue-serve.lua; read while a pass is needed)
@@ -15,7 +19,8 @@
 -- ARGV[2] channel       where the gateways whose clients watch the seats hear of changes
 --
 -- Returns nil when the performance is not warm, else msgpack:
---   [remaining, price, holdSeconds, endMs, journalId or '', [result, ...]], one result a request:
+--   [remaining, price, holdSeconds, endMs, journalId or '', [result, ...], 1 or 0], one result a request; 1 where places
+--   were taken over lately from holds whose time was over, which MySQL may have sold: grants of now are sure once MySQL has them
 --   [0, [version, ...], [superseded reservationId, ...]]   held
 --   [1, endMs, [version, ...], [superseded ...]]           held by an earlier call
 --   [2, seat, ...]          taken           [3]  sold out         [4, reservationId]  limit of the user reached
@@ -32,7 +37,7 @@ local HELD, HELD_BEFORE, SEAT_TAKEN, SOLD_OUT, ALREADY_RESERVED, NOT_OPEN, CLOSE
 -- Fields a command: Lua's stack takes 8,000.
 local FIELDS_MAX = 4000
 
-local meta = redis.call('HMGET', metaKey, 'kind', 'places', 'remaining', 'price', 'holdSeconds', 'perUser', 'partyMax', 'opensAt', 'closesAt', 'queue', 'watchedUntil')
+local meta = redis.call('HMGET', metaKey, 'kind', 'places', 'remaining', 'price', 'holdSeconds', 'perUser', 'partyMax', 'opensAt', 'closesAt', 'queue', 'watchedUntil', 'grace', 'unsureUntil')
 if not meta[1] then
   return false
 end
@@ -44,11 +49,14 @@ local isPassNeeded = meta[10] == '1'
 local time = redis.call('TIME')
 local nowMs = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 local endMs = nowMs + holdSeconds * 1000
-local endText = string.format('%.0f', endMs)
+local grace = tonumber(meta[12] or 0)
+local isUnsure = tonumber(meta[13] or 0) > nowMs
+local endText, finishText = string.format('%.0f', endMs), string.format('%.0f', endMs + grace)
 -- Seat, status, seat, status, ... in the order they change; nil while nobody watches.
 local changes = meta[11] and tonumber(meta[11]) > nowMs and {} or nil
 
 -- @include give-back
+-- @include mark-unsure
 -- @include journal-entry
 
 -- What was read (false: no entry), and what is to be written, as field, value, field, value, ...
@@ -113,6 +121,8 @@ end
 -- Rare: what is read and written so far is settled first, so that giveBack meets Redis as it is.
 local function supersede(ids)
   write()
+  isUnsure = true
+  markUnsure()
   for i = 1, #ids do
     local value = redis.call('HGET', reservationsKey, ids[i])
     if value then
@@ -202,7 +212,8 @@ local function grantedBefore(id, value, seats)
   for i = 1, #seats do
     versions[i] = tonumber(string.match(read(seatsKey, seats[i], seatValues) or '', '^%a (%d+)')) or 0
   end
-  return { HELD_BEFORE, tonumber(string.match(value, '^%d+ (%d+)')), versions, supersededBy(id) }
+  local finish = tonumber(string.match(value, '^%d+ (%d+)'))
+  return { HELD_BEFORE, finish == 0 and 0 or finish - grace, versions, supersededBy(id) }
 end
 
 local closedCode = nowMs < opensAt and NOT_OPEN or (closesAt > 0 and nowMs >= closesAt and CLOSED) or nil
@@ -266,7 +277,7 @@ local function decide(request)
   for i = 1, #seats do
     local seat = seats[i]
     local version = versions[i] + 1
-    local value = 'H ' .. version .. ' ' .. endText .. ' ' .. id
+    local value = 'H ' .. version .. ' ' .. finishText .. ' ' .. id
     versions[i] = version
     seatValues[seat] = value
     seatWrites[#seatWrites + 1] = seat
@@ -283,7 +294,7 @@ local function decide(request)
     -- Whoever pays is still inside, however long the pass was good for: one command, since it is rare beside the others.
     redis.call('ZADD', activeKey, 'GT', endText, userId)
   end
-  local value = userId .. ' ' .. endText .. ' ' .. partySize .. ' ' .. table.concat(seats, ',')
+  local value = userId .. ' ' .. finishText .. ' ' .. partySize .. ' ' .. table.concat(seats, ',')
   stored[id] = value
   reservationWrites[#reservationWrites + 1] = id
   reservationWrites[#reservationWrites + 1] = value
@@ -292,7 +303,7 @@ local function decide(request)
   userWrites[#userWrites + 1] = userId
   userWrites[#userWrites + 1] = mine
   if not seated then
-    expiryWrites[#expiryWrites + 1] = endText
+    expiryWrites[#expiryWrites + 1] = finishText
     expiryWrites[#expiryWrites + 1] = id
   end
   remaining = remaining - count
@@ -335,4 +346,4 @@ if #granted > 0 then
     redis.call('PUBLISH', ARGV[2], cmsgpack.pack({ revision, changes }))
   end
 end
-return cmsgpack.pack({ remaining, price, holdSeconds, endMs, journalId, results })
+return cmsgpack.pack({ remaining, price, holdSeconds, endMs, journalId, results, isUnsure and 1 or 0 })

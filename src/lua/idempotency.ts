@@ -62,6 +62,15 @@ export class IdempotencyStore {
     }
   }
 
+  /** How long ago what stands under the key was written. Rejects with StoreUnavailable. */
+  async ageMs(userId: number, key: string): Promise<number> {
+    try {
+      return rememberSeconds * 1000 - (await this.#connection.client.pttl(idempotencyKey(userId, key)));
+    } catch (thrown) {
+      throw new StoreUnavailable('redis', thrown);
+    }
+  }
+
   /** Remembers the answer for 24 h. Rejects with StoreUnavailable. */
   async remember(userId: number, key: string, claim: Claim): Promise<void> {
     try {

@@ -16,10 +16,17 @@ const fieldsPerCommandMax = 500;
 /** A load that dies halfway leaves nothing for longer. */
 const loadKeysExpireSeconds = 60;
 
+/**
+ * For how long Redis keeps a place beyond the end that its holder was told. MySQL counts from the commit on and sells to the
+ * holder until then: somebody else who was let in before would have been told 201 for a place that is sold.
+ */
+const graceMsDefault = 2000;
+
 /** The fields of the four hashes, as hold.lua describes them. */
 function hashesOf(
   snapshot: Snapshot,
   nowMs: number,
+  graceMs: number,
 ): { seats: string[]; reservations: string[]; users: string[]; expiry: string[] } {
   const seatsOf = new Map<string, number[]>();
   for (const [seat, reservationId] of snapshot.ownerOf) {
@@ -33,7 +40,7 @@ function hashesOf(
   const expiry: string[] = [];
   for (const { reservationId, userId, partySize, remainingMs } of snapshot.reservations) {
     // The rest of the hold travels as a duration: the clocks of MySQL and Redis are never compared.
-    const endMs = remainingMs === null ? 0 : nowMs + remainingMs;
+    const endMs = remainingMs === null ? 0 : nowMs + remainingMs + graceMs;
     endOf.set(reservationId, endMs);
     const ids = idsOf.get(userId);
     if (ids === undefined) idsOf.set(userId, [reservationId]);
@@ -84,7 +91,7 @@ function packRoom(room: Room | null): Buffer {
 }
 
 /** The fields of meta, see hold.lua. */
-export function metaOf(snapshot: Snapshot, loadId: string, nowMs: number) {
+export function metaOf(snapshot: Snapshot, loadId: string, nowMs: number, graceMs: number) {
   const { performance } = snapshot;
   const { seating } = performance;
   return {
@@ -97,6 +104,7 @@ export function metaOf(snapshot: Snapshot, loadId: string, nowMs: number) {
     partyMax: seating.kind === 'capacity' ? seating.maxPartySize : 0,
     opensAt: performance.bookingOpensAtMs ?? 0,
     closesAt: performance.bookingClosesAtMs ?? 0,
+    grace: graceMs,
     load: loadId,
     // Not from 0 again: whoever missed the load must see a gap.
     revision: nowMs,
@@ -106,9 +114,14 @@ export function metaOf(snapshot: Snapshot, loadId: string, nowMs: number) {
 /** Loads into real Redis. */
 export class RedisLoadStore implements LoadStore {
   readonly #connection: RedisConnection;
+  readonly #graceMs: number;
+  /** When the connection was last to another server, by the loads under way. */
+  readonly #brokenAtMs = new WeakMap<LoadStart, number>();
 
-  constructor(connection: RedisConnection) {
+  /** `graceMs`: for how long a place is kept beyond the end its holder was told. */
+  constructor(connection: RedisConnection, graceMs = graceMsDefault) {
     this.#connection = connection;
+    this.#graceMs = graceMs;
   }
 
   async isWarm(performanceId: number): Promise<boolean> {
@@ -121,8 +134,11 @@ export class RedisLoadStore implements LoadStore {
 
   async startLoad(performanceId: number): Promise<LoadStart> {
     try {
+      const { brokenAtMs } = this.#connection;
       const voidBefore = (await this.#connection.client.get(performanceKeys(performanceId).void)) ?? '';
-      return { performanceId, voidBefore };
+      const start = { performanceId, voidBefore };
+      this.#brokenAtMs.set(start, brokenAtMs);
+      return start;
     } catch (thrown) {
       throw new StoreUnavailable('redis', thrown);
     }
@@ -131,18 +147,20 @@ export class RedisLoadStore implements LoadStore {
   async finishLoad(start: LoadStart, snapshot: Snapshot): Promise<LoadResult> {
     const connection = this.#connection;
     const { performanceId, voidBefore } = start;
+    // What the server knew of this load, or of others since, it may have forgotten: `void` too.
+    if (connection.brokenAtMs !== (this.#brokenAtMs.get(start) ?? connection.brokenAtMs)) return 'void';
     const keys = performanceKeys(performanceId);
     const loadId = randomUUID();
     const loaded = loadKeys(performanceId, loadId);
     try {
       // By the clock of the node that will decide the holds.
       const nowMs = Number(await connection.runOne(timeCall(keys)));
-      const hashes = hashesOf(snapshot, nowMs);
+      const hashes = hashesOf(snapshot, nowMs, this.#graceMs);
       const lists = [hashes.seats, hashes.reservations, hashes.users, hashes.expiry];
       await connection.client.sadd(warmPerformancesKey, performanceId);
       await this.#write(loaded, lists);
       const isLoaded = lists.map((fields) => fields.length > 0);
-      const meta = Object.entries(metaOf(snapshot, loadId, nowMs))
+      const meta = Object.entries(metaOf(snapshot, loadId, nowMs, this.#graceMs))
         .flat()
         .map(String);
       const reply = await connection.runOne(

@@ -15,9 +15,10 @@ import type { PlaceDecision } from '../domain/stores.ts';
 import type { AdmissionRound, PlaceRequest, Room, RoomNews } from '../domain/waiting-room.ts';
 import { StoreUnavailable } from '../lib/errors.ts';
 import { Positions } from '../waiting-room/positions.ts';
-import type { RedisConnection, Reply } from './connection.ts';
+import type { RedisConnection } from './connection.ts';
 import { scriptPackr } from './journal.ts';
 import { performanceKeys, roomsKey } from './keys.ts';
+import type { Reply } from './pipeline.ts';
 import { parseRoomNews, RedisRoomStore } from './rooms.ts';
 
 const roundMs = 500;
@@ -366,6 +367,7 @@ describe('rooms on real Redis', () => {
         const ready = new Promise((resolve) => connection.client.once('ready', resolve));
         proxy.restore();
         await ready;
+        await connection.connect();
       }
 
       it('in the middle of a join leaves one place, whether the join got through or not', async () => {

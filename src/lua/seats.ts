@@ -33,7 +33,7 @@ export async function readRevision(connection: RedisConnection, performanceId: n
 const statusOfState: Readonly<Record<string, SeatStatus>> = { A: 'AVAILABLE', H: 'HELD', O: 'OCCUPIED' };
 
 /**
- * Seats that are not available; the others of a warm performance are. A hold whose time is over counts as none, as it
+ * Seats that are not available; the others of a warm performance are. A hold that could be taken over counts as none, as it
  * does in hold.lua. Rejects with StoreUnavailable.
  */
 export async function readTakenSeats(

@@ -2,7 +2,7 @@
  * Before a performance is loaded from MySQL, every gateway must have there what it was granted for it: a hold acknowledged
  * before its commit (`held`) would otherwise lose its seat to whoever the load lets in. The loader asks all over pub/sub
  * and counts the answers; the subscriptions say how many to wait for. Nothing of it is kept in Redis, which may be emptied
- * meanwhile.
+ * meanwhile. After a loss of Redis the others' subscriptions come back some hundred milliseconds apart: a load waits for them.
  */
 import { randomUUID } from 'node:crypto';
 import { type Clock, sleep } from '../lib/clock.ts';
@@ -12,6 +12,10 @@ import type { Bus } from './subscriber.ts';
 
 /** A gateway that does not answer in time is taken for dead; what it left is in the journal, or lost with Redis. */
 const waitMsMax = 2000;
+const heardAgainPollMs = 20;
+
+/** What the last gateway needs to be back: twice the longest delay between two tries to reconnect. */
+export const heldReconnectGraceMs = 1000;
 
 /** The answers to one request, as many as there are gateways. */
 interface Answers {
@@ -25,6 +29,8 @@ export interface SettlementOptions {
   readonly clock: Clock;
   /** Resolves when MySQL has every hold this process was granted for the performance, or is being granted now. */
   readonly settled: (performanceId: number) => Promise<void>;
+  /** How long after a gap of the bus the others may not be back; 0 where nothing acknowledged is uncommitted. */
+  readonly reconnectGraceMs: number;
   readonly log: { warn(message: string, fields?: Record<string, unknown>): void };
 }
 
@@ -46,6 +52,7 @@ export class Settlement {
   /** Resolves when every gateway, this one too, has told MySQL all it was granted. Rejects with StoreUnavailable. */
   async settleEverywhere(performanceId: number): Promise<void> {
     const { bus, clock, log } = this.#options;
+    await this.#untilOthersAreBack();
     const request = randomUUID();
     let areAllSettled = false;
     const all = new Promise<void>((resolve) => {
@@ -70,6 +77,20 @@ export class Settlement {
         log.warn('a gateway did not settle a performance in time; it is loaded without', { performanceId });
     } finally {
       this.#answersTo.delete(request);
+    }
+  }
+
+  /** Rejects with StoreUnavailable when this process hears nothing for long. */
+  async #untilOthersAreBack(): Promise<void> {
+    const { bus, clock, reconnectGraceMs } = this.#options;
+    if (reconnectGraceMs === 0) return;
+    const endMs = clock.nowMs() + reconnectGraceMs + waitMsMax;
+    for (;;) {
+      const sinceMs = bus.heardSinceMs;
+      const leftMs = sinceMs === null ? heardAgainPollMs : sinceMs + reconnectGraceMs - clock.nowMs();
+      if (leftMs <= 0) return;
+      if (clock.nowMs() + leftMs > endMs) throw new StoreUnavailable('redis', 'other gateways are not heard yet');
+      await sleep(clock, leftMs);
     }
   }
 

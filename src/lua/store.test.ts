@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { held, holdStoreContract, kindOf, newPerformanceId, seated, wish } from '../../test/hold-store.contract.ts';
 import { connectRedis, redisHoldStore, removePerformances } from '../../test/redis-under-test.ts';
+import type { HoldRequest } from '../domain/reservation.ts';
 import type { HoldDecision } from '../domain/stores.ts';
 import { StoreUnavailable } from '../lib/errors.ts';
 import { silentLog } from '../logger.ts';
@@ -110,6 +111,52 @@ describe('on real Redis', () => {
     );
     expect(await connection.client.keys(`{p${id}}:load:*`)).toEqual([]);
     expect(await connection.client.ttl(performanceKeys(id).meta)).toBe(-1);
+  });
+
+  it('an ended hold is kept from others for the grace beyond what its owner was told, and then taken over', async () => {
+    const graceMs = 1500;
+    const loads = new RedisLoadStore(connection, graceMs);
+    const four = { kind: 'capacity', capacity: 4, maxPartySize: 4 } as const;
+    const ask = async (request: HoldRequest): Promise<HoldDecision> =>
+      (await store.hold([{ performanceId: request.performanceId, requests: [request] }]))[0]![0]!;
+    for (const isSeated of [true, false]) {
+      const id = newPerformanceId();
+      used.push(id);
+      const load = async () => {
+        const snapshot = seated(id, { holdSeconds: 0, ...(isSeated ? {} : { seating: four }) });
+        return loads.finishLoad(await loads.startLoad(id), snapshot);
+      };
+      const rival = () => wish(id, isSeated ? [1] : 4);
+      await load();
+      const first = rival();
+      const { expiresAtMs } = held(await ask(first));
+      expect(held(await ask(first)).expiresAtMs, 'what is told does not change').toBe(expiresAtMs);
+      expect(['seat_taken', 'sold_out']).toContain(kindOf(await ask(rival())));
+      expect(kindOf(await ask(wish(id, isSeated ? [2] : 1, first.userId)))).toBe('already_reserved');
+      // MySQL has nothing of it yet: the journal brings it back, with the same ends.
+      await store.cool(id, []);
+      expect(await load()).toBe('warmed');
+      expect(held(await ask(first)).expiresAtMs).toBe(expiresAtMs);
+      const { reservations } = performanceKeys(id);
+      const value = await connection.client.hget(reservations, first.reservationId);
+      expect(Number(value!.split(' ')[1])).toBe(expiresAtMs + graceMs);
+      expect(['seat_taken', 'sold_out']).toContain(kindOf(await ask(rival())));
+      await expect.poll(async () => kindOf(await ask(rival())), { timeout: 5000 }).toBe('held');
+      expect(await connection.client.hexists(reservations, first.reservationId)).toBe(0);
+    }
+  });
+
+  it('a hold loaded from MySQL is kept for the grace beyond what is left of it', async () => {
+    const id = newPerformanceId();
+    used.push(id);
+    const loads = new RedisLoadStore(connection, 5000);
+    const owner = wish(id, [1]);
+    const live = { reservationId: owner.reservationId, userId: owner.userId, partySize: 0, remainingMs: 1000 };
+    const before = Number((await connection.client.time())[0]) * 1000;
+    await loads.finishLoad(await loads.startLoad(id), seated(id, { live: [live] }));
+    const value = await connection.client.hget(performanceKeys(id).reservations, owner.reservationId);
+    expect(Number(value!.split(' ')[1])).toBeGreaterThanOrEqual(before + 6000);
+    expect(Number(value!.split(' ')[1])).toBeLessThan(before + 36_000);
   });
 
   it('an unreadable journal entry does not hide the entries of others', async () => {

@@ -11,6 +11,11 @@ export interface Bus {
   publish(channel: string, message: string): Promise<void>;
   /** How many will hear what is published now. */
   subscribersOf(channel: string): Promise<number>;
+  /**
+   * Since when everything published is heard here, by `performance.now()`: the end of the last gap, -Infinity where there
+   * was none, null in one.
+   */
+  readonly heardSinceMs: number | null;
 }
 
 export interface SubscriberLog {
@@ -29,6 +34,7 @@ export class Subscriber {
   #client: Redis | null = null;
   #timer: NodeJS.Timeout | null = null;
   #attempt = 0;
+  #gapEndedAtMs = Number.NEGATIVE_INFINITY;
   #isStopped = false;
 
   constructor(connection: RedisConnection, log: SubscriberLog) {
@@ -71,6 +77,11 @@ export class Subscriber {
     this.#client?.unsubscribe(channel).catch(() => {
       // The connection is gone, and its subscriptions with it; the next one asks only for those that are wanted.
     });
+  }
+
+  /** As `Bus.heardSinceMs`. */
+  get heardSinceMs(): number | null {
+    return this.#client === null ? null : this.#gapEndedAtMs;
   }
 
   /** Calls `listener` after a loss of the connection: messages may have been missed. */
@@ -117,6 +128,7 @@ export class Subscriber {
       this.#log.warn('subscriptions are not back yet', { error: messageOf(thrown) });
       return this.#reconnectLater();
     }
+    this.#gapEndedAtMs = performance.now();
     for (const listener of this.#onGap) listener();
   }
 
@@ -168,5 +180,10 @@ export class RedisBus implements Bus {
 
   subscribersOf(channel: string): Promise<number> {
     return this.#connection.subscribersOf(channel);
+  }
+  /** Another server was not told of the subscriptions either, whether or not this process has lost its own. */
+  get heardSinceMs(): number | null {
+    const sinceMs = this.#subscriber.heardSinceMs;
+    return sinceMs === null ? null : Math.max(sinceMs, this.#connection.brokenAtMs);
   }
 }

@@ -55,10 +55,12 @@ if redis.call('HGET', queueKey, 'mode') == 'on' then
 end
 
 -- @include journal-entry
+-- @include mark-unsure
 -- @include give-back
 -- @include apply-release
 -- @include apply-sale
 
+local grace = tonumber(redis.call('HGET', metaKey, 'grace') or 0)
 local replayed = 0
 local function replay(endMs, hold)
   local id, userId, partySize, seats, versions, superseded = hold[1], hold[2], hold[3], hold[4], hold[5], hold[7]
@@ -70,6 +72,7 @@ local function replay(endMs, hold)
     local value = redis.call('HGET', reservationsKey, superseded[i])
     if value and string.match(value, '^%d+ (%d+)') ~= '0' then
       replayed = replayed - giveBack(superseded[i], value, nil)
+      markUnsure()
     end
   end
   -- A seat that MySQL has moved on since will be refused by its version anyway: leave it to MySQL.
@@ -79,7 +82,7 @@ local function replay(endMs, hold)
       return
     end
   end
-  local finish = string.format('%.0f', endMs)
+  local finish = string.format('%.0f', endMs + grace)
   for i = 1, #seats do
     redis.call('HSET', seatsKey, seats[i], 'H ' .. versions[i] .. ' ' .. finish .. ' ' .. id)
   end

@@ -28,9 +28,12 @@ import * as seatScripts from './seat-scripts.ts';
 /** Longer than a sequence takes on the slowest machine. */
 const watchMs = 600_000;
 
+/** Holds that have ended are taken over in one half of the sequences, and kept in the other. */
+const graceMsOf = (performanceId: number): number => (performanceId % 2) * 60_000;
+
 function realSide(connection: RedisConnection, id: number): Side {
   let copied: KeysCopy | null = null;
-  const loads = new RedisLoadStore(connection);
+  const loads = new RedisLoadStore(connection, graceMsOf(id));
   const { queue, active, seen } = performanceKeys(id);
   return {
     store: new RedisHoldStore(connection, silentLog),
@@ -60,7 +63,7 @@ function realSide(connection: RedisConnection, id: number): Side {
 
 function fakeSide(redis: MemoryRedis, id: number): Side {
   let copied: RedisCopy | null = null;
-  const store = new MemoryArbiter(redis);
+  const store = new MemoryArbiter(redis, () => {}, graceMsOf(id));
   return {
     store,
     rooms: new MemoryRooms(redis),

@@ -8,7 +8,7 @@ import { Again } from '../../src/lib/again.ts';
 import { type Clock, sleep, type Timer } from '../../src/lib/clock.ts';
 import { StoreUnavailable } from '../../src/lib/errors.ts';
 import { absenceMs } from '../../src/lua/rooms.ts';
-import { Settlement } from '../../src/lua/settlement.ts';
+import { heldReconnectGraceMs, Settlement } from '../../src/lua/settlement.ts';
 import type { OnMessage } from '../../src/lua/subscriber.ts';
 import { expireJob, recoverJob } from '../../src/scheduler/jobs.ts';
 import { newReconcileCounters, reconcileJob } from '../../src/scheduler/reconcile.ts';
@@ -76,6 +76,8 @@ export class SimulatedGateway {
   readonly #channels = new Map<string, OnMessage>();
   readonly #rooms = new Map<number, (news: RoomNews) => void>();
   #isDead = false;
+  /** Null while it hears nothing of the others. */
+  #heardSinceMs: number | null = Number.NEGATIVE_INFINITY;
 
   constructor(world: World, name: string) {
     this.#world = world;
@@ -98,6 +100,7 @@ export class SimulatedGateway {
     const ledger = this.#ledger();
     const rooms = this.#roomStore();
     const roomLedger = this.#roomLedger();
+    const heardSinceMs = (): number | null => this.#heardSinceMs;
     const bus = {
       subscribe: async (channel: string, onMessage: OnMessage): Promise<void> => {
         this.#channels.set(channel, onMessage);
@@ -105,9 +108,13 @@ export class SimulatedGateway {
       publish: (channel: string, message: string) =>
         this.#redis.call(async () => world.publish(channel, Buffer.from(message)), false),
       subscribersOf: (channel: string) => this.#redis.call(async () => world.subscribersOf(channel)),
+      get heardSinceMs() {
+        return heardSinceMs();
+      },
     };
     const settled = (performanceId: number): Promise<void> => this.flush.settled(performanceId);
-    const settlement = new Settlement({ bus, clock, settled, log });
+    const reconnectGraceMs = world.weather.ack === 'held' ? heldReconnectGraceMs : 0;
+    const settlement = new Settlement({ bus, clock, settled, reconnectGraceMs, log });
     void settlement.start();
     const warmer = new Warmer({
       store: this.#loads(),
@@ -180,7 +187,7 @@ export class SimulatedGateway {
   }
 
   isSubscribedTo(channel: string): boolean {
-    return this.#channels.has(channel);
+    return this.#heardSinceMs !== null && this.#channels.has(channel);
   }
 
   hear(channel: string, message: Buffer): void {
@@ -194,11 +201,15 @@ export class SimulatedGateway {
   /** Redis is another one, or has another past: what it has is loaded anew, as src/lua/continuity.ts has it done. */
   reconnect(): void {
     const arbiter = new MemoryArbiter(this.#world.redis);
+    this.#heardSinceMs = null;
     void this.#redis
       .reconnect(async () => {
         for (const id of this.#world.redis.warmed) await arbiter.cool(id, []);
       })
-      .then(() => this.onGap());
+      .then(() => {
+        this.#heardSinceMs = this.#clock.nowMs();
+        this.onGap();
+      });
   }
 
   /** Its subscription was lost and is back. */

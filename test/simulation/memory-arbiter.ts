@@ -9,11 +9,11 @@ import { confirm, cool, entryIdOf, forget, hold, type Loaded, release, warm } fr
 import { SortedSet } from './sorted-set.ts';
 
 /** The hashes of a snapshot, its rests of holds counted from `nowMs`. */
-function loadedOf(snapshot: Snapshot, loadId: string, nowMs: number): Loaded {
+function loadedOf(snapshot: Snapshot, loadId: string, nowMs: number, graceMs: number): Loaded {
   const { reservations: live, ownerOf, room } = snapshot;
   const endOf = new Map<string, number>();
   for (const { reservationId, remainingMs } of live) {
-    endOf.set(reservationId, remainingMs === null ? 0 : nowMs + remainingMs);
+    endOf.set(reservationId, remainingMs === null ? 0 : nowMs + remainingMs + graceMs);
   }
   const seatsOf = Map.groupBy([...ownerOf.keys()], (seat) => ownerOf.get(seat)!);
   const seats = new Map<number, Seat>();
@@ -36,7 +36,7 @@ function loadedOf(snapshot: Snapshot, loadId: string, nowMs: number): Loaded {
     else ids.push(reservationId);
     if (partySize > 0 && remainingMs !== null) expiry.set(reservationId, endMs);
   }
-  const meta = metaOf(snapshot, loadId, nowMs);
+  const meta = metaOf(snapshot, loadId, nowMs, graceMs);
   const loadedRoom = room && { revision: room.revision, issued: issuedAfterLoss(room), settings: room };
   return { meta, seats, reservations, users, expiry, room: loadedRoom };
 }
@@ -51,9 +51,12 @@ function holdsOf(performanceId: number, entry: Entry, nowMs: number): Hold[] {
 export class MemoryArbiter implements HoldStore, LoadStore {
   readonly #redis: MemoryRedis;
   readonly #onRemaining: RemainingListener;
+  readonly #graceMs: number;
 
-  constructor(redis: MemoryRedis, onRemaining: RemainingListener = () => {}) {
+  /** `graceMs` as RedisLoadStore has it. */
+  constructor(redis: MemoryRedis, onRemaining: RemainingListener = () => {}, graceMs = 0) {
     this.#redis = redis;
+    this.#graceMs = graceMs;
     this.#onRemaining = onRemaining;
   }
 
@@ -119,7 +122,7 @@ export class MemoryArbiter implements HoldStore, LoadStore {
 
   /** Makes the snapshot the truth of Redis, unless it is warm already or void. */
   async finishLoad({ performanceId, voidBefore }: LoadStart, snapshot: Snapshot): Promise<LoadResult> {
-    const loaded = loadedOf(snapshot, this.#redis.newName(), this.#redis.nowMs());
+    const loaded = loadedOf(snapshot, this.#redis.newName(), this.#redis.nowMs(), this.#graceMs);
     this.#redis.warmed.add(performanceId);
     const result = warm(this.#redis, performanceId, voidBefore, loaded);
     if (result === 'warmed' && snapshot.room !== null) this.#redis.rooms.add(performanceId);

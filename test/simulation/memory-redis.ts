@@ -19,15 +19,18 @@ export interface Meta {
   readonly partyMax: number;
   readonly opensAt: number;
   readonly closesAt: number;
+  /** Milliseconds for which a hold is kept beyond the end that was told. */
+  readonly grace: number;
   /** Which load it is from. */
   readonly load: string;
   readonly revision: number;
   /** True while a pass is needed. */
   readonly queue?: boolean;
   readonly watchedUntil?: number;
+  readonly unsureUntil?: number;
 }
 
-/** `A` available, `H` held until `endMs`, `O` occupied. `owner` is a reservation id, empty for none. */
+/** `A` available, `H` held until `endMs` (that which was told, and the grace), `O` occupied. `owner` is a reservation id, empty for none. */
 export interface Seat {
   readonly state: 'A' | 'H' | 'O';
   readonly version: number;

@@ -51,6 +51,8 @@ export class Link {
   #lastArrivalMs = 0;
   #lastReplyMs = 0;
   #isBelievedUp = true;
+  /** Counts connections: what was sent over one is not answered over the next. */
+  #connection = 0;
 
   constructor(options: LinkOptions) {
     this.#options = options;
@@ -68,6 +70,7 @@ export class Link {
     const name = server.name;
     if (!this.#isBelievedUp) throw new StoreUnavailable(name, 'it does not answer');
     const sentAtMs = clock.nowMs();
+    const connection = this.#connection;
     const isLost = weather.isLossy && chance.is(0.01);
     const isReplyLost = weather.isLossy && chance.is(0.01);
     const isLate = weather.isLossy && chance.is(0.02);
@@ -82,6 +85,7 @@ export class Link {
       sentAtMs + (isLate ? chance.ms(5, timeoutMs * 0.9) : chance.ms(0.1, 2)),
       weather.isReordering,
     );
+    if (connection !== this.#connection) return this.#fail('connection closed');
     if (isLost) return late();
     if (server.state === 'down') return this.#fail('connection refused');
     if (server.state === 'frozen') {
@@ -97,10 +101,11 @@ export class Link {
       });
     }
     if (isReplyLost) return late();
-    const replyAtMs = Math.max(this.#lastReplyMs, clock.nowMs() + chance.ms(0.1, 2));
+    const replyAtMs = Math.max(this.#lastReplyMs, clock.nowMs() + this.#wayMs());
     this.#lastReplyMs = replyAtMs;
     await sleep(clock, replyAtMs - clock.nowMs());
     if (this.#options.isDead()) return forever;
+    if (connection !== this.#connection) return this.#fail('connection closed');
     return result;
   }
 
@@ -108,6 +113,7 @@ export class Link {
   async reconnect(before: () => Promise<void>): Promise<void> {
     const { clock, chance, isDead } = this.#options;
     this.#isBelievedUp = false;
+    this.#connection++;
     do {
       await sleep(clock, chance.ms(25, 500));
     } while (!isDead() && !(await this.#isDone(before)));
@@ -124,6 +130,12 @@ export class Link {
     } finally {
       this.#isBelievedUp = false;
     }
+  }
+
+  /** One way: a millisecond, and now and then much more, in fair weather too. */
+  #wayMs(): number {
+    const { chance } = this.#options;
+    return chance.is(0.05) ? chance.ms(2, 150) : chance.ms(0.1, 2);
   }
 
   async #untilArrival(atMs: number, mayOvertake: boolean): Promise<void> {

@@ -24,8 +24,9 @@ const queueNumbers = [
 ];
 
 /** What two servers cannot have in common is left out: the name of a load, and a moment in whole seconds. */
-function commonMeta({ load: _, watchedUntil, queue, ...meta }: Fields): Fields {
-  return { ...meta, isQueue: String(queue === '1'), isWatched: String(watchedUntil !== undefined) };
+function commonMeta({ load: _, watchedUntil, unsureUntil, queue, ...meta }: Fields): Fields {
+  const [isWatched, isUnsure] = [String(watchedUntil !== undefined), String(unsureUntil !== undefined)];
+  return { ...meta, isQueue: String(queue === '1'), isWatched, isUnsure };
 }
 
 function commonQueue(queue: Fields): Fields {

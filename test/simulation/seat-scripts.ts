@@ -59,6 +59,8 @@ function giveBack(
   return freed;
 }
 
+const unsureMs = 60_000;
+
 const ofThemselves: ReadonlyMap<number, number> = new Map();
 
 /** include/end-pass.lua */
@@ -75,16 +77,18 @@ class Holding {
   readonly #data: PerformanceData;
   readonly #meta: Meta;
   readonly #nowMs: number;
-  readonly #endMs: number;
+  readonly #finishMs: number;
   readonly changes: Changes;
   readonly granted: JournalledHold[] = [];
   remaining: number;
+  /** Places were taken over in this call. */
+  hasTakenOver = false;
 
   constructor(data: PerformanceData, meta: Meta, nowMs: number) {
     this.#data = data;
     this.#meta = meta;
     this.#nowMs = nowMs;
-    this.#endMs = nowMs + meta.holdSeconds * 1000;
+    this.#finishMs = nowMs + meta.holdSeconds * 1000 + meta.grace;
     this.changes = changesFrom(meta, nowMs);
     this.remaining = meta.remaining;
   }
@@ -112,7 +116,7 @@ class Holding {
     const entries = this.#data.journal.slice(-entriesSearchedMax).reverse();
     const granted = entries.flatMap(({ holds }) => holds).find(({ reservationId }) => reservationId === id);
     const supersedes = granted?.supersedes ?? [];
-    return [HoldCode.heldBefore, endMs, versions, supersedes];
+    return [HoldCode.heldBefore, endMs === 0 ? 0 : endMs - this.#meta.grace, versions, supersedes];
   }
 
   #refuseByPass({ userId, pass }: HoldRequest): HoldResult | null {
@@ -166,7 +170,8 @@ class Holding {
   #grant(request: HoldRequest, versions: readonly number[], supersedes: readonly string[]): HoldResult {
     const { reservationId, userId, partySize, seats } = request;
     const data = this.#data;
-    const endMs = this.#endMs;
+    const endMs = this.#finishMs;
+    if (supersedes.length > 0) this.hasTakenOver = true;
     for (const id of supersedes) {
       const lapsed = data.reservations.get(id);
       if (lapsed !== undefined) this.remaining += giveBack(data, id, lapsed, ofThemselves, this.changes);
@@ -177,7 +182,7 @@ class Holding {
     }
     if (this.#meta.queue) {
       data.used.set(userId, reservationId);
-      data.active.set(userId, Math.max(endMs, data.active.scoreOf(userId) ?? 0));
+      data.active.set(userId, Math.max(endMs - this.#meta.grace, data.active.scoreOf(userId) ?? 0));
     }
     data.reservations.set(reservationId, { userId, endMs, partySize, seats });
     data.users.set(userId, [...(data.users.get(userId) ?? []), reservationId]);
@@ -203,6 +208,11 @@ export function entryIdOf({ ms, sequence }: { readonly ms: number; readonly sequ
   return `${ms}-${sequence}`;
 }
 
+/** include/mark-unsure.lua */
+function markUnsure(redis: MemoryRedis, data: PerformanceData): void {
+  if (data.meta !== null) data.meta = { ...data.meta, unsureUntil: secondMs(redis) + unsureMs };
+}
+
 /** hold.lua; null when the performance is not warm. */
 export function hold(redis: MemoryRedis, performanceId: number, requests: readonly HoldRequest[]): HoldReply | null {
   const data = redis.of(performanceId);
@@ -212,13 +222,15 @@ export function hold(redis: MemoryRedis, performanceId: number, requests: readon
   const endMs = nowMs + holdSeconds * 1000;
   const holding = new Holding(data, data.meta, nowMs);
   const results = requests.map((request) => holding.decide(request));
-  const { remaining, granted, changes } = holding;
+  const { remaining, granted, changes, hasTakenOver } = holding;
+  if (hasTakenOver) markUnsure(redis, data);
+  const isUnsure = (data.meta.unsureUntil ?? 0) > nowMs;
   let journalId = '';
   if (granted.length > 0) {
     journalId = append(data, nowMs, endMs, granted);
     tellNext(redis, performanceId, { remaining }, changes);
   }
-  return [remaining, price, holdSeconds, endMs, journalId, results];
+  return [remaining, price, holdSeconds, endMs, journalId, results, isUnsure ? 1 : 0];
 }
 
 /** What release.lua and confirm.lua are told of one reservation. */
@@ -331,7 +343,12 @@ export function warm(
     if (data.queue !== null) data.queue = { ...data.queue, issued: data.queue.issued ?? room.issued };
   }
   let replayed = 0;
-  for (const { endMs, holds } of data.journal) for (const hold of holds) replayed += replay(data, endMs, hold);
+  let hasTakenOver = false;
+  const onTakenOver = (): void => {
+    hasTakenOver = true;
+  };
+  for (const { endMs, holds } of data.journal)
+    for (const hold of holds) replayed += replay(data, endMs + meta.grace, hold, onTakenOver);
   for (const { kind, told } of redis.lateOf(data)) {
     if (kind === 'release') replayed -= applyRelease(data, told, null);
     else applySale(data, told, null);
@@ -339,19 +356,22 @@ export function warm(
   data.late = null;
   const isQueue = data.queue?.mode === 'on';
   data.meta = { ...meta, ...(isQueue ? { queue: true } : {}), remaining: meta.remaining - replayed };
+  if (hasTakenOver) markUnsure(redis, data);
   redis.news.seats(performanceId, readAnew);
   return 'warmed';
 }
 
 /** Puts a hold back that Redis granted and MySQL does not have. Returns the places it takes, less those that come free. */
-function replay(data: PerformanceData, endMs: number, hold: JournalledHold): number {
+function replay(data: PerformanceData, endMs: number, hold: JournalledHold, onTakenOver: () => void): number {
   const { reservationId, userId, partySize, seats, versions, supersedes } = hold;
   if (data.reservations.has(reservationId)) return 0;
   let freed = 0;
   for (const id of supersedes) {
     const stored = data.reservations.get(id);
     // One that was paid meanwhile stays.
-    if (stored !== undefined && stored.endMs !== 0) freed += giveBack(data, id, stored, ofThemselves, null);
+    if (stored === undefined || stored.endMs === 0) continue;
+    onTakenOver();
+    freed += giveBack(data, id, stored, ofThemselves, null);
   }
   const isFree = seats.every((seat, i) => {
     const { state, version } = data.seats.get(seat) ?? { state: 'A', version: 0 };

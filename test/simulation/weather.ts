@@ -84,7 +84,7 @@ export function drawWeather(chance: Chance): Weather {
         isRepeating: false,
       }
     : {};
-  return { ...weather, ...isCalm, hasJumps: false, hasFailovers: false };
+  return { ...weather, ...isCalm, hasJumps: false };
 }
 
 /** `held, 2 gateways: lossy, crashes, room draw`. */
