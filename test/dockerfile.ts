@@ -25,7 +25,7 @@ export interface Stage {
   readonly notRun: string[];
 }
 
-const runTimeoutMs = 180_000;
+const runSecondsMax = 120;
 
 /** The working folder of the stage, on this machine. */
 export function folderOf(stage: Stage): string {
@@ -146,11 +146,11 @@ function run(instruction: Instruction, stage: Stage): void {
     stage.notRun.push(line);
     return;
   }
-  const { status, stdout, stderr } = spawnSync('/bin/sh', ['-c', line], {
+  // Ends what the shell has started as well, where a signal to the shell would leave npm behind.
+  const { status, stdout, stderr } = spawnSync('timeout', [String(runSecondsMax), '/bin/sh', '-c', line], {
     cwd: folderOf(stage),
     env: stageEnvironment(stage),
     encoding: 'utf8',
-    timeout: runTimeoutMs,
   });
   if (status !== 0) throw new Error(`RUN ${line}\nended with ${status}:\n${stdout}${stderr}`);
   stage.ran.push(line);
