@@ -1,6 +1,7 @@
 /** What the end-to-end tests share: gateways on the run's own servers, in this process or as a process of their own. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, type ChildProcessByStdio, spawn } from 'node:child_process';
 import { connect, type Socket } from 'node:net';
+import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { Redis } from 'ioredis';
 import mysql from 'mysql2/promise';
@@ -82,6 +83,11 @@ export async function spawnGateway(settings: Settings = {}, openFilesMax?: numbe
     env: { PATH: process.env['PATH'] ?? '', ...testEnvironment({ LOG_LEVEL: 'info', ...settings }) },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
+  return untilListening(child);
+}
+
+/** A gateway process that was just started, with its output in pipes, once it listens; its log level must be `info`. */
+export async function untilListening(child: ChildProcessByStdio<null, Readable, Readable>): Promise<GatewayProcess> {
   const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
   let output = '';
   const port = await new Promise<string>((resolve, reject) => {

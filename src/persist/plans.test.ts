@@ -1,14 +1,12 @@
 /** Sized for 10 million reservations: every statement of the running system must find its rows by an index. */
-import { readdirSync, readFileSync } from 'node:fs';
 import mysql from 'mysql2/promise';
-// The parser that vitest itself compiles these files with.
-import { parseSync } from 'rolldown/utils';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { askBatches, askEverything } from '../../bench/statements-asked.ts';
 import { bringUpToDate, fillDatabase } from '../../bench/statements-fill.ts';
 import { asking, findGrounds } from '../../bench/statements-measure.ts';
 import { shapeFor } from '../../bench/statements-model.ts';
 import { explain, faultsOf, type PlanLine, rowsOf, type Watcher } from '../../bench/statements-recorder.ts';
+import { writtenAndNotAsked } from '../../test/statements.ts';
 import { silentLog } from '../logger.ts';
 import { Database } from './database.ts';
 import { migrate } from './migrate.ts';
@@ -19,41 +17,11 @@ import { listReservations } from './reservations.ts';
 const shape = shapeFor(20_000);
 /** A list of a regular, or of what is on sale soon, may look at a thousand; the smallest table of the hot path has 20,000. */
 const rowsMax = 3000;
-/** Asked by a start alone, or of no table. */
-const notAsked = ['migrate.ts', 'database.ts'];
 
 interface Explained {
   readonly question: string;
   readonly sql: string;
   readonly plan: readonly PlanLine[];
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null;
-}
-
-/** The texts of a file's strings and templates, with `.*` where a template puts something in; else a regular expression. */
-function patternsOf(value: unknown, into: string[]): void {
-  if (!isObject(value)) return;
-  const escaped = (text: string): string => text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&').replace(/\s+/g, '\\s+');
-  if (value['type'] === 'Literal' && typeof value['value'] === 'string') into.push(escaped(value['value']));
-  if (value['type'] === 'TemplateLiteral') {
-    const pieces = value['quasis'] as { readonly value: { readonly raw: string } }[];
-    into.push(pieces.map((piece) => escaped(piece.value.raw)).join('.*'));
-  }
-  for (const field in value) patternsOf(value[field], into);
-}
-
-/** Every statement that stands in src/persist. */
-function statementsWritten(): string[] {
-  const folder = new URL('.', import.meta.url);
-  return readdirSync(folder)
-    .filter((name) => name.endsWith('.ts') && !name.endsWith('.test.ts') && !notAsked.includes(name))
-    .flatMap((name) => {
-      const patterns: string[] = [];
-      patternsOf(parseSync(name, readFileSync(new URL(name, folder), 'utf8'), { lang: 'ts' }).program, patterns);
-      return patterns.filter((pattern) => /^(SELECT|INSERT|UPDATE|DELETE)\\s/.test(pattern));
-    });
 }
 
 describe('a database of thousands of reservations', () => {
@@ -90,22 +58,15 @@ describe('a database of thousands of reservations', () => {
     statement: async (statement) => {
       const plan = await explain(statement);
       const { sql } = statement;
-      asked.add(sql.trim());
+      asked.add(sql);
       if (plan !== null) explained.push({ question, sql, plan });
       return statement.run();
     },
   });
 
   it('is asked everything that stands in src/persist', () => {
-    const written = statementsWritten();
-    expect(written.length).toBeGreaterThan(50);
-    const missing = written.filter((pattern) => {
-      // The heartbeat, which touches no table.
-      if (pattern === 'SELECT\\s+1') return false;
-      // In brackets: part of another statement.
-      const whole = new RegExp(`(?:^|\\()${pattern}(?:$|\\))`, 's');
-      return ![...asked].some((sql) => whole.test(sql));
-    });
+    const { written, missing } = writtenAndNotAsked(asked);
+    expect(written).toBeGreaterThan(50);
     expect(missing).toEqual([]);
   });
 
