@@ -1,5 +1,18 @@
 /** Panels as rows of a table, and the dashboards that Grafana reads, made of them. */
 import {
+  BigValueGraphMode,
+  BigValueTextMode,
+  GraphThresholdsStyleConfigBuilder,
+  GraphThresholdsStyleMode,
+  LegendDisplayMode,
+  LegendPlacement,
+  ReduceDataOptionsBuilder,
+  SortOrder,
+  TooltipDisplayMode,
+  VizLegendOptionsBuilder,
+  VizTooltipOptionsBuilder,
+} from '@grafana/grafana-foundation-sdk/common';
+import {
   type Dashboard,
   DashboardBuilder,
   DashboardCursorSync,
@@ -66,13 +79,40 @@ export function badBelow(value: number): readonly Threshold[] {
 
 const datasource = { type: 'prometheus', uid: '$' + '{datasource}' };
 const statsPerLine = 6;
+const linesPerLine = 3;
 const gridColumns = 24;
 
+/** The last value, with its name: it is asked for now alone. */
+function statBuilder(): StatBuilder {
+  return new StatBuilder()
+    .height(4)
+    .span(gridColumns / statsPerLine)
+    .graphMode(BigValueGraphMode.None)
+    .textMode(BigValueTextMode.ValueAndName)
+    .reduceOptions(new ReduceDataOptionsBuilder().calcs(['lastNotNull']));
+}
+
+/** Lines from zero on: a small change must not look like a large one. */
+function linesBuilder(hasThresholds: boolean): TimeseriesBuilder {
+  const style = hasThresholds ? GraphThresholdsStyleMode.Dashed : GraphThresholdsStyleMode.Off;
+  return new TimeseriesBuilder()
+    .height(8)
+    .span(gridColumns / linesPerLine)
+    .min(0)
+    .lineWidth(1)
+    .fillOpacity(8)
+    .thresholdsStyle(new GraphThresholdsStyleConfigBuilder().mode(style))
+    .legend(
+      new VizLegendOptionsBuilder()
+        .showLegend(true)
+        .displayMode(LegendDisplayMode.List)
+        .placement(LegendPlacement.Bottom),
+    )
+    .tooltip(new VizTooltipOptionsBuilder().mode(TooltipDisplayMode.Multi).sort(SortOrder.Descending));
+}
+
 function builderOf({ kind, title, description, unit, queries, thresholds }: Panel, id: number) {
-  const builder =
-    kind === 'stat'
-      ? new StatBuilder().height(4).span(gridColumns / statsPerLine)
-      : new TimeseriesBuilder().height(8).span(gridColumns / 3);
+  const builder = kind === 'stat' ? statBuilder() : linesBuilder(thresholds.length > 1);
   builder
     .id(id)
     .title(title)
@@ -80,8 +120,6 @@ function builderOf({ kind, title, description, unit, queries, thresholds }: Pane
     .unit(unit)
     .datasource(datasource)
     .thresholds(new ThresholdsConfigBuilder().mode(ThresholdsMode.Absolute).steps([...thresholds]));
-  // A rate or a share below zero is none; a smaller one must not look like a larger one.
-  if (builder instanceof TimeseriesBuilder) builder.min(0).fillOpacity(8).lineWidth(1);
   queries.forEach(([expression, legend], index) => {
     const query = new DataqueryBuilder()
       .refId(String.fromCharCode('A'.charCodeAt(0) + index))
