@@ -279,10 +279,15 @@ const waitingRoom: DashboardTable = {
         lines('Watchers', 'short', 'Tickets watched over WebSocket, by gateway.', [
           [sum('fastpass_queue_watchers', 'instance'), '{{instance}}'],
         ]),
-        lines('Error of the time told', 's', 'How far the waiting time told at joining was from the time waited.', [
-          [quantile(0.5, 'fastpass_queue_eta_error_seconds'), 'p50'],
-          [quantile(0.95, 'fastpass_queue_eta_error_seconds'), 'p95'],
-        ]),
+        lines(
+          'Error of the time told',
+          's',
+          'How far the waiting time first told over WebSocket was from the time waited.',
+          [
+            [quantile(0.5, 'fastpass_queue_eta_error_seconds'), 'p50'],
+            [quantile(0.95, 'fastpass_queue_eta_error_seconds'), 'p95'],
+          ],
+        ),
         lines('Draws', 'short', 'Draws held since the gateways started.', [
           [sum('fastpass_queue_draws_total'), 'draws'],
         ]),
@@ -403,6 +408,12 @@ const stores: DashboardTable = {
           [sum('process_open_fds', 'instance'), '{{instance}}'],
           [sum('process_max_fds', 'instance'), '{{instance}} at most'],
         ]),
+        lines(
+          'Silent processes',
+          'ops',
+          'Processes that a scrape did without, since they did not answer within a second.',
+          [[rateOrZero('fastpass_workers_silent_total'), 'silent']],
+        ),
         lines('WebSockets', 'ops', 'WebSockets opened, frames of seats and in all, and sockets ended by the gateway.', [
           [rate('fastpass_sockets_opened_total'), 'opened'],
           [rate('fastpass_socket_frames_total'), 'frames'],
