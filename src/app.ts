@@ -7,6 +7,7 @@ import { Catalog } from './catalog/catalog.ts';
 import { SeatWatch } from './catalog/seat-watch.ts';
 import { storeWarmer } from './catalog/store-warmer.ts';
 import type { Config } from './config.ts';
+import { codeTable } from './domain/codes.ts';
 import { accountRoutes } from './gateway/account-routes.ts';
 import { createAuthenticate } from './gateway/auth.ts';
 import { catalogRoutes } from './gateway/catalog-routes.ts';
@@ -45,6 +46,7 @@ import { expireJob, type JobCounters, recoverJob } from './scheduler/jobs.ts';
 import { outboxJob } from './scheduler/outbox.ts';
 import { newReconcileCounters, reconcileJob } from './scheduler/reconcile.ts';
 import { reconcileSources } from './scheduler/reconcile-sources.ts';
+import { RoomMeasures } from './scheduler/room-measures.ts';
 import { Scheduler } from './scheduler/scheduler.ts';
 import { type RoomCounters, waitingRoomJobs } from './scheduler/waiting-rooms.ts';
 import { Stores } from './stores.ts';
@@ -74,7 +76,12 @@ const drainTimeoutMs = 3500;
 const closeTimeoutMs = 1000;
 
 /** Starts a gateway. Rejects with StoreUnavailable when a store does not answer for half a minute, or when the port is taken. */
-export async function startApp(config: AppConfig, log: Log, isPortShared = false): Promise<App> {
+export async function startApp(
+  config: AppConfig,
+  log: Log,
+  isPortShared = false,
+  metrics = new Metrics(),
+): Promise<App> {
   const clock = systemClock;
   const stores = new Stores(config, log);
   await stores.open();
@@ -176,6 +183,11 @@ export async function startApp(config: AppConfig, log: Log, isPortShared = false
   const jobCounters: JobCounters & { relayed: number } = { expired: 0, recovered: 0, takenBack: 0, relayed: 0 };
   const roomCounters: RoomCounters = { admitted: 0, expired: 0, left: 0, draws: 0 };
   const reconcileCounters = newReconcileCounters();
+  const roomMeasures = new RoomMeasures({
+    clock,
+    rooms: () => roomStore.rooms(),
+    state: (performanceId) => roomStore.state(performanceId),
+  });
   const scheduler = new Scheduler({
     clock,
     lease: new Lease(connection, leaseDurationMs),
@@ -191,11 +203,11 @@ export async function startApp(config: AppConfig, log: Log, isPortShared = false
         counters: jobCounters,
       }),
       reconcileJob({ ...reconcileSources(connection, database, store, warm), clock, counters: reconcileCounters, log }),
+      roomMeasures.job,
     ],
     log,
   });
 
-  const metrics = new Metrics();
   const apiRoutes = [
     ...reservationRoutes({
       clock,
@@ -217,7 +229,7 @@ export async function startApp(config: AppConfig, log: Log, isPortShared = false
     return [...(isRedis ? [] : ['redis']), ...(isMysql ? [] : ['mysql'])];
   };
   const routes = [...apiRoutes, ...operationRoutes(readiness, metrics, apiRoutes)];
-  metrics.countAnswersOf(routes);
+  metrics.countAnswersOf(routes, Object.entries(codeTable));
   const isRevoked = (tokenId: string): boolean => revocations.has(tokenId);
   const authenticate = createAuthenticate(config.jwtSecret, isRevoked);
   const rateLimit = new RateLimit(config.rateLimitPerSecond);
@@ -241,6 +253,8 @@ export async function startApp(config: AppConfig, log: Log, isPortShared = false
   });
   addMetrics(metrics, {
     flush,
+    store,
+    roomMeasures,
     warmer,
     jobs: jobCounters,
     roomJobs: roomCounters,

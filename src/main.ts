@@ -9,6 +9,7 @@ import { mintToken } from './gateway/auth.ts';
 import { sleep, systemClock } from './lib/clock.ts';
 import { messageOf } from './lib/errors.ts';
 import { createLogger } from './logger.ts';
+import { Metrics } from './metrics.ts';
 import { runWorker, startWorkers, workerArgument } from './workers.ts';
 
 const demoTokenSeconds = 24 * 3600;
@@ -105,12 +106,18 @@ async function main(): Promise<void> {
   running.push(...embedded);
   try {
     // With workers the primary keeps a gateway of its own only for the stores; they serve the port.
-    const start = startApp(config.workers > 1 ? { ...config, port: 0, host: '127.0.0.1' } : config, log);
+    const metrics = new Metrics();
+    const start = startApp(
+      config.workers > 1 ? { ...config, port: 0, host: '127.0.0.1' } : config,
+      log,
+      false,
+      metrics,
+    );
     starting = start.then((app) => running.push(app));
     const app = await start;
     if (isStopping) return;
     if (isEmbedded(given)) await createDemo(app.catalog);
-    if (config.workers > 1) running.push(await startWorkers(config, log));
+    if (config.workers > 1) running.push(await startWorkers(config, log, metrics));
     if (isEmbedded(given)) await printExamples(config, config.workers > 1 ? config.port : app.port, app.catalog);
   } catch (thrown) {
     // Whoever stops the parts says how the process ends.

@@ -3,6 +3,8 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { type AppConfig, startApp } from './app.ts';
 import { createLogger, type Log } from './logger.ts';
+import { Metrics } from './metrics.ts';
+import { Scrapes, scrapeByPrimary } from './scrapes.ts';
 
 export const workerArgument = '--worker';
 
@@ -13,9 +15,10 @@ export interface Workers {
   stop(): Promise<void>;
 }
 
-/** Resolves once every worker listens. One that dies later is started again after a second. */
-export async function startWorkers(config: AppConfig, log: Log): Promise<Workers> {
+/** Resolves once every worker listens. One that dies later is started again after a second. `metrics`: of this process. */
+export async function startWorkers(config: AppConfig, log: Log, metrics: Metrics): Promise<Workers> {
   const children = new Set<ChildProcess>();
+  const scrapes = new Scrapes(metrics);
   let isStopping = false;
   const start = (): Promise<void> =>
     new Promise((resolve, reject) => {
@@ -25,6 +28,7 @@ export async function startWorkers(config: AppConfig, log: Log): Promise<Workers
         serialization: 'json',
       });
       children.add(child);
+      scrapes.add(child);
       // Both report a child that could not start or is gone again; its exit says what is to be said.
       child.on('error', (thrown) => log.error('a gateway process could not be reached', { error: String(thrown) }));
       child.send(config, () => {});
@@ -74,7 +78,9 @@ export function runWorker(): void {
   });
   process.once('message', (config: AppConfig) => {
     const log = createLogger(config.logLevel, config.isProduction);
-    startApp(config, log, true).then(
+    const metrics = new Metrics();
+    scrapeByPrimary(metrics);
+    startApp(config, log, true, metrics).then(
       (app) => {
         stop = () => {
           if (isStopping) return;

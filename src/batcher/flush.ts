@@ -5,6 +5,7 @@
  * journal in Redis and the commit queue in memory both keep what is not committed yet. Only who takes over from a hold whose
  * time is over waits for the commit then, too.
  */
+import { codeIndexes } from '../domain/codes.ts';
 import type { HoldOutcome, HoldRequest } from '../domain/reservation.ts';
 import type { HoldDecision, HoldGroup, HoldStore, Ledger } from '../domain/stores.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -44,6 +45,8 @@ export interface FlushCounters {
 
 export class HoldFlush {
   readonly counters: FlushCounters = { refusedInMemory: 0, coldWaits: 0 };
+  /** Outcomes as their callers got them: those held at 0, refusals at the index of their code. */
+  readonly outcomes = new Float64Array(Object.keys(codeIndexes).length + 1);
   readonly queue: Batcher<HoldRequest, HoldOutcome>;
   readonly commits: Commits;
   readonly #options: HoldFlushOptions;
@@ -86,6 +89,11 @@ export class HoldFlush {
       return null;
     }
     return this.queue.submit(request, deadlineAtMs, onOutcome);
+  }
+
+  /** Counts an outcome that was given. Plain numbers: this is the hot path. */
+  noteOutcome(outcome: HoldOutcome): void {
+    this.outcomes[outcome.kind === 'held' ? 0 : codeIndexes[outcome.refusal.code]]!++;
   }
 
   /** What a script call or a release says about the places left. */

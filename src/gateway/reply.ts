@@ -124,6 +124,8 @@ export class Exchange {
   #isOver = false;
   /** What waits for the answer: told when the client goes before it has it. */
   pending: { abandoned: boolean } | null = null;
+  /** When the request came in, by the clock of this process. */
+  startedAtMs = 0;
   /** Set to end the connection with the answer. */
   closesConnection = false;
 

@@ -171,6 +171,8 @@ export class Server {
     const options = this.#options;
     const { dispatch } = options;
     const exchange = this.#exchangeOf(response, request);
+    const nowMs = options.clock.nowMs();
+    exchange.startedAtMs = nowMs;
     if (this.#isDraining) {
       exchange.closesConnection = true;
       return dispatch.answer(index, exchange, stopping);
@@ -179,7 +181,7 @@ export class Server {
     if (route.auth !== 'none') {
       identity = options.authenticate(request.getHeader('authorization'));
       if (identity === null) return dispatch.answer(index, exchange, unauthorized);
-      if (!options.rateLimit.allows(identity.userId, options.clock.nowMs())) {
+      if (!options.rateLimit.allows(identity.userId, nowMs)) {
         return dispatch.answer(index, exchange, rateLimited);
       }
       if (route.auth === 'admin' && identity.role !== 'admin') return dispatch.answer(index, exchange, forbidden);

@@ -67,6 +67,8 @@ function createClient(urls: readonly string[]): Redis | Cluster {
 /** One client for everything but blocking reads and subscriptions. */
 export class RedisConnection {
   readonly client: Redis | Cluster;
+  /** Scripts sent again: whole, or to the node that has their slot now. */
+  readonly counters = { resent: 0 };
   readonly #urls: readonly string[];
   readonly #log: RedisLog;
   #wasReady = false;
@@ -189,8 +191,10 @@ export class RedisConnection {
         if (result === undefined) replies[i] = new StoreUnavailable('redis', 'the pipeline answered short');
         else if (result[0] === null) replies[i] = result[1];
         else if (result[0].message.startsWith('NOSCRIPT')) replies[i] = this.#runWhole(calls[i]!);
-        else if (isRedirected(result[0])) replies[i] = this.#runAlone(calls[i]!);
-        else replies[i] = new StoreUnavailable('redis', result[0]);
+        else if (isRedirected(result[0])) {
+          this.counters.resent++;
+          replies[i] = this.#runAlone(calls[i]!);
+        } else replies[i] = new StoreUnavailable('redis', result[0]);
       }
       return await Promise.all(replies);
     } catch (thrown) {
@@ -211,6 +215,7 @@ export class RedisConnection {
   }
 
   async #runWhole({ script, keys, args }: ScriptCall): Promise<Reply | Error> {
+    this.counters.resent++;
     try {
       return await this.client.callBuffer('EVAL', script.source, script.keyCount, ...keys, ...args);
     } catch (thrown) {
