@@ -1,10 +1,12 @@
 /** `npm run bench -- NAME [options]`: the benches by name. */
 import * as floor from './floor.ts';
+import * as metrics from './metrics.ts';
 import * as sockets from './sockets.ts';
 import * as statements from './statements.ts';
 
 const benches: Readonly<Record<string, { readonly help: string; main(args: readonly string[]): Promise<number> }>> = {
   floor,
+  metrics,
   sockets,
   statements,
 };
