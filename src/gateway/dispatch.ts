@@ -9,6 +9,8 @@ import type { Call, Route } from './route.ts';
 export interface Responder {
   /** When its request came in, by the clock of this process. */
   readonly startedAtMs: number;
+  /** By which the client can ask for the line that its failure caused; empty where it is not told one. */
+  readonly requestId: string;
   /** Gives the answer, once; nothing happens when the client has gone. */
   send(answer: Answer): void;
   /** What waits for the answer: to be told when the client goes before it has it. */
@@ -120,8 +122,9 @@ export class Dispatch {
   #fail(index: number, exchange: Responder, thrown: unknown): void {
     if (thrown instanceof Overloaded) return this.answer(index, exchange, overloaded);
     if (!(thrown instanceof StoreUnavailable)) {
+      const requestId = exchange.requestId || undefined;
       const stack = thrown instanceof Error ? thrown.stack : undefined;
-      this.#options.log.error('a request failed', { route: index, error: messageOf(thrown), stack });
+      this.#options.log.error('a request failed', { requestId, route: index, error: messageOf(thrown), stack });
     }
     this.answer(index, exchange, storeDown);
   }

@@ -163,7 +163,9 @@ export class Server {
   }
 
   #exchangeOf(response: HttpResponse, request: HttpRequest): Exchange {
-    return new Exchange(response, request.getHeader('accept'), request.getMethod() === 'head');
+    const exchange = new Exchange(response, request.getHeader('accept'), request.getMethod() === 'head');
+    exchange.traceparent = request.getHeader('traceparent');
+    return exchange;
   }
 
   // The request is uWebSockets.js's until this returns: everything needed of it is read here.

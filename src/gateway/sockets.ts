@@ -257,6 +257,7 @@ export class Sockets {
     const nowMs = clock.nowMs();
     const responder: Responder = {
       startedAtMs: nowMs,
+      requestId: '',
       pending: null,
       send: (answer) => {
         client.open.delete(responder);
