@@ -13,6 +13,7 @@ import {
   type TestGateway,
   until,
 } from './harness.ts';
+import { closeSockets, joinAll, leave, openRoom, untilStatus, watch } from './rooms.ts';
 
 const seated = { seating: { kind: 'seated', seats: 500 } };
 
@@ -101,6 +102,29 @@ describe('a gateway', () => {
     expect(samples.get('fastpass_flush_duration_seconds_sum')).toBeGreaterThan(0);
   });
 
+  it('shows the rooms that people wait in, how they come in, and how wrong the time was that they were told', async () => {
+    const { url } = gateway;
+    await until('it leads', async () => (await metricOf(url, 'fastpass_leader')) === 1);
+    // A pass lets one in at a time; the second comes in when the first has left.
+    const performanceId = await openRoom(url, { admitPerSecond: 1000, maxActive: 1 });
+    const [first, second] = await joinAll(url, performanceId, 2);
+    await untilStatus(url, performanceId, first!, 'admitted');
+    const socket = await watch(url, second!);
+    await socket.message('queue.position');
+    const label = `{performance="${performanceId}"}`;
+    await until('the rooms are looked at', async () => (await scrape(url)).get(`fastpass_room_waiting${label}`) === 1);
+    const samples = await scrape(url);
+    expect(samples.get(`fastpass_room_active${label}`)).toBe(1);
+    expect(samples.get(`fastpass_room_admit_rate${label}`)).toBeGreaterThanOrEqual(0);
+    const before = samples.get('fastpass_queue_eta_error_seconds_count')!;
+    await leave(url, performanceId, first!.userId, first!.ticket);
+    await socket.message('queue.admitted');
+    await until('it is observed', async () => {
+      return (await scrape(url)).get('fastpass_queue_eta_error_seconds_count') === before + 1;
+    });
+    closeSockets();
+  });
+
   it('says what runs, and waits for the lock of a load', async () => {
     const { url } = gateway;
     const performanceId = await createPerformance(url, seated);
@@ -148,6 +172,7 @@ describe('gateways that share a port', () => {
     expect(statuses.filter((status) => status === 201)).toHaveLength(100);
     expect(statuses.filter((status) => status === 409)).toHaveLength(20);
 
+    await until('one of them leads', async () => (await scrape(url)).get('fastpass_leader') === 1);
     const scrapes = [];
     for (let i = 0; i < 10; i++) scrapes.push(await scrape(url));
     scrapes.push(await scrape(gateway.url));
