@@ -17,8 +17,8 @@ import { startStores } from './load/stores.ts';
 import { type Generator, hasWrk, load } from './load/wrk.ts';
 
 export const help = `npm run bench -- metrics [options]
-  --seconds N       seconds a measurement            (3)
-  --rounds N        rounds, the middle one counts    (9)
+  --seconds N       seconds a measurement            (2)
+  --rounds N        rounds, the middle one counts    (15)
   --connections N   keep-alive connections           (200)
   --users N         users, each with a token         (20000)
   --seats N         seats a performance              (40000)
@@ -184,8 +184,8 @@ export async function main(args: readonly string[]): Promise<number> {
   const { values } = parseArgs({
     args: [...args],
     options: {
-      seconds: { type: 'string', default: '3' },
-      rounds: { type: 'string', default: '9' },
+      seconds: { type: 'string', default: '2' },
+      rounds: { type: 'string', default: '15' },
       connections: { type: 'string', default: '200' },
       users: { type: 'string', default: '20000' },
       seats: { type: 'string', default: '40000' },

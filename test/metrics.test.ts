@@ -2,12 +2,14 @@
 import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { freePort } from '../src/embedded/supervise.ts';
+import { performanceKeys } from '../src/lua/keys.ts';
 import {
   call,
   createPerformance,
   type GatewayProcess,
   metricOf,
   newUserId,
+  redisClient,
   spawnGateway,
   startGateway,
   type TestGateway,
@@ -123,6 +125,43 @@ describe('a gateway', () => {
       return (await scrape(url)).get('fastpass_queue_eta_error_seconds_count') === before + 1;
     });
     closeSockets();
+  });
+
+  it('shows what stays in the journals, and how old it is', async () => {
+    const { url } = gateway;
+    await until('it leads', async () => (await metricOf(url, 'fastpass_leader')) === 1);
+    const performanceId = await createPerformance(url, seated);
+    expect((await hold(url, performanceId, 1)).status).toBe(201);
+    const read = async (): Promise<number[]> =>
+      Promise.all(['entries', 'oldest_seconds'].map((name) => metricOf(url, `fastpass_journal_${name}`)));
+    await until('the journals are empty', async () => (await read()).every((value) => value === 0));
+    const redis = redisClient();
+    const { journal } = performanceKeys(performanceId);
+    try {
+      // One that nobody can read stays; this one is of a minute ago, and no stream takes it behind a younger one.
+      await redis.del(journal);
+      await redis.xadd(journal, `${Date.now() - 60_000}-0`, 'h', 'none');
+      await until('it is seen', async () => (await read())[0] === 1);
+      const [, seconds] = await read();
+      expect(seconds).toBeGreaterThanOrEqual(60);
+      expect(seconds).toBeLessThan(120);
+      await redis.del(journal);
+      await until('it is gone', async () => (await read()).every((value) => value === 0));
+    } finally {
+      await redis.del(journal);
+      redis.disconnect();
+    }
+  });
+
+  it('counts the scripts that Redis had forgotten', async () => {
+    const { url } = gateway;
+    const performanceId = await createPerformance(url, seated);
+    const before = await metricOf(url, 'fastpass_scripts_resent_total');
+    const redis = redisClient();
+    await redis.script('FLUSH');
+    redis.disconnect();
+    expect((await hold(url, performanceId, 1)).status).toBe(201);
+    expect(await metricOf(url, 'fastpass_scripts_resent_total')).toBeGreaterThan(before);
   });
 
   it('says what runs, and waits for the lock of a load', async () => {

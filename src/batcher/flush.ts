@@ -58,6 +58,8 @@ export class HoldFlush {
   /** Pipelines whose replies are on their way: what they grant is not known here yet. */
   readonly #flushes = new Set<Promise<void>>();
   #isSweeping = false;
+  /** A fault is logged when it begins: while Redis is away every request may be a flush. */
+  #isFailing = false;
 
   constructor(options: HoldFlushOptions) {
     this.#options = options;
@@ -70,7 +72,10 @@ export class HoldFlush {
       flushesMax: pipelinesMax,
       flush: (batch) => this.#track(this.#flush(batch)),
       overloaded,
-      failed: () => redisUnavailable,
+      failed: (thrown) => {
+        this.#noteFlush(thrown);
+        return redisUnavailable;
+      },
     });
     const requeue = (requests: readonly PendingHold[]): void => this.queue.requeue(requests);
     this.commits = new Commits({ clock, store, ledger, flushDelayMsMax, requeue, log });
@@ -160,10 +165,23 @@ export class HoldFlush {
     }
     const decisions = await this.#options.store.hold(groups);
     if (decisions.length !== groups.length) throw new Error('the store answered short');
+    let failure: Error | null = null;
     for (let g = 0; g < groups.length; g++) {
       const entries = entriesOf.get(groups[g]!.performanceId)!;
-      for (let i = 0; i < entries.length; i++) this.#onDecision(entries[i]!, decisions[g]![i]);
+      for (let i = 0; i < entries.length; i++) {
+        const decision = decisions[g]![i];
+        if (decision?.kind === 'failed') failure = decision.error;
+        this.#onDecision(entries[i]!, decision);
+      }
     }
+    this.#noteFlush(failure);
+  }
+
+  #noteFlush(failure: unknown): void {
+    if (failure !== null && !this.#isFailing) {
+      this.#options.log.error('flushes to Redis fail; who asked is told so', { error: messageOf(failure) });
+    }
+    this.#isFailing = failure !== null;
   }
 
   #onDecision(pending: PendingHold, decision: HoldDecision | undefined): void {
