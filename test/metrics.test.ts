@@ -231,7 +231,11 @@ describe('gateways that share a port', () => {
   });
 
   it('do without one that does not answer, and what it had counted stays', async () => {
+    // So many that either worker has some.
+    const performanceId = await createPerformance(url, seated);
+    await Promise.all(Array.from({ length: 60 }, (_, seat) => holdAlone(performanceId, seat + 1)));
     const before = await scrape(url);
+    expect(before.get(heldLine)).toBeGreaterThanOrEqual(60);
     const children = await childrenOf(gateway.child.pid!);
     expect(children).toHaveLength(workers);
     process.kill(children[0]!, 'SIGSTOP');
