@@ -24,7 +24,7 @@ USER 1000:1000
 EXPOSE 3000
 STOPSIGNAL SIGTERM
 # Of the process alone: a container is not to be restarted because a store is away. It listens once both stores answered,
-# for which it waits half a minute.
+# for which it waits a quarter of a minute.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=40s --retries=3 \
   CMD ["node", "-e", "fetch('http://127.0.0.1:' + (process.env.PORT || 3000) + '/healthz').then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
 ENTRYPOINT ["/usr/bin/tini", "--"]

@@ -75,7 +75,7 @@ async function api(url: string, path: string, token: string, body: unknown): Pro
 }
 
 /** Makes performances over the API of one gateway. */
-class Seller {
+export class Seller {
   readonly #url: string;
   readonly #token = mintToken(jwtSecret, 1, 'admin', 3600);
   #eventId = 0;
@@ -141,7 +141,8 @@ async function measureIdle(gateway: Gateway, seller: Seller): Promise<number> {
   return middle(times);
 }
 
-function middle(numbers: readonly number[]): number {
+/** The middle one; 0 of none. */
+export function middle(numbers: readonly number[]): number {
   return [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? 0;
 }
 

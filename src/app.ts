@@ -7,6 +7,7 @@ import { Catalog } from './catalog/catalog.ts';
 import { SeatWatch } from './catalog/seat-watch.ts';
 import { storeWarmer } from './catalog/store-warmer.ts';
 import type { Config } from './config.ts';
+import { codeTable } from './domain/codes.ts';
 import { accountRoutes } from './gateway/account-routes.ts';
 import { createAuthenticate } from './gateway/auth.ts';
 import { catalogRoutes } from './gateway/catalog-routes.ts';
@@ -26,7 +27,7 @@ import type { Log } from './logger.ts';
 import { Attempts } from './lua/attempts.ts';
 import { appendEvents } from './lua/events.ts';
 import { IdempotencyStore } from './lua/idempotency.ts';
-import { catalogChannel, leaseKey, performanceKeys, reservationsChannel, revocationsChannel } from './lua/keys.ts';
+import { catalogChannel, performanceKeys, reservationsChannel, revocationsChannel } from './lua/keys.ts';
 import { Lease } from './lua/lease.ts';
 import { parseNotices, publishNotices, type ReservationNotice } from './lua/notices.ts';
 import { absenceMs, parseRoomNews, RedisRoomStore } from './lua/rooms.ts';
@@ -36,7 +37,6 @@ import { RedisHoldStore } from './lua/store.ts';
 import { publish, RedisBus } from './lua/subscriber.ts';
 import { Metrics } from './metrics.ts';
 import { MysqlLedger } from './persist/ledger.ts';
-import { isMigrated } from './persist/migrate.ts';
 import { MysqlMoney } from './persist/money.ts';
 import { deleteOutbox, readOutbox } from './persist/outbox.ts';
 import { MysqlRoomLedger } from './persist/room-ledger.ts';
@@ -45,6 +45,7 @@ import { expireJob, type JobCounters, recoverJob } from './scheduler/jobs.ts';
 import { outboxJob } from './scheduler/outbox.ts';
 import { newReconcileCounters, reconcileJob } from './scheduler/reconcile.ts';
 import { reconcileSources } from './scheduler/reconcile-sources.ts';
+import { RoomMeasures } from './scheduler/room-measures.ts';
 import { Scheduler } from './scheduler/scheduler.ts';
 import { type RoomCounters, waitingRoomJobs } from './scheduler/waiting-rooms.ts';
 import { Stores } from './stores.ts';
@@ -72,10 +73,14 @@ const endedTokensPrunedMax = 1000;
 /** The stop as a whole stays under ten seconds. */
 const drainTimeoutMs = 3500;
 const closeTimeoutMs = 1000;
-const readinessTimeoutMs = 1000;
 
-/** Starts a gateway. Rejects with StoreUnavailable when a store does not answer for half a minute, or when the port is taken. */
-export async function startApp(config: AppConfig, log: Log, isPortShared = false): Promise<App> {
+/** Starts a gateway. Rejects with StoreUnavailable when a store does not answer for a quarter of a minute, or when the port is taken. */
+export async function startApp(
+  config: AppConfig,
+  log: Log,
+  isPortShared = false,
+  metrics = new Metrics(),
+): Promise<App> {
   const clock = systemClock;
   const stores = new Stores(config, log);
   await stores.open();
@@ -179,6 +184,11 @@ export async function startApp(config: AppConfig, log: Log, isPortShared = false
   const jobCounters: JobCounters & { relayed: number } = { expired: 0, recovered: 0, takenBack: 0, relayed: 0 };
   const roomCounters: RoomCounters = { admitted: 0, expired: 0, left: 0, draws: 0 };
   const reconcileCounters = newReconcileCounters();
+  const roomMeasures = new RoomMeasures({
+    clock,
+    rooms: () => roomStore.rooms(),
+    state: (performanceId) => roomStore.state(performanceId),
+  });
   const scheduler = new Scheduler({
     clock,
     lease: new Lease(connection, leaseDurationMs),
@@ -194,11 +204,11 @@ export async function startApp(config: AppConfig, log: Log, isPortShared = false
         counters: jobCounters,
       }),
       reconcileJob({ ...reconcileSources(connection, database, store, warm), clock, counters: reconcileCounters, log }),
+      roomMeasures.job,
     ],
     log,
   });
 
-  const metrics = new Metrics();
   const apiRoutes = [
     ...reservationRoutes({
       clock,
@@ -213,16 +223,8 @@ export async function startApp(config: AppConfig, log: Log, isPortShared = false
     ...queueRoutes({ clock, places, rooms, tokens, requestDeadlineMs }),
     ...catalogRoutes(catalog),
   ];
-  const readiness = async (): Promise<string[]> => {
-    // A key, since the nodes of a cluster that lost a master still say PONG.
-    const [isRedis, isMysql] = await Promise.all([
-      isUsable('redis', () => connection.client.exists(leaseKey), log),
-      isUsable('mysql', () => isMigrated(database), log),
-    ]);
-    return [...(isRedis ? [] : ['redis']), ...(isMysql ? [] : ['mysql'])];
-  };
-  const routes = [...apiRoutes, ...operationRoutes(readiness, metrics, apiRoutes)];
-  metrics.countAnswersOf(routes);
+  const routes = [...apiRoutes, ...operationRoutes(() => stores.unusable(), metrics, apiRoutes)];
+  metrics.countAnswersOf(routes, Object.entries(codeTable));
   const isRevoked = (tokenId: string): boolean => revocations.has(tokenId);
   const authenticate = createAuthenticate(config.jwtSecret, isRevoked);
   const rateLimit = new RateLimit(config.rateLimitPerSecond);
@@ -246,6 +248,8 @@ export async function startApp(config: AppConfig, log: Log, isPortShared = false
   });
   addMetrics(metrics, {
     flush,
+    store,
+    roomMeasures,
     warmer,
     jobs: jobCounters,
     roomJobs: roomCounters,
@@ -295,20 +299,5 @@ async function warmUpcoming(catalog: Catalog, log: Log): Promise<void> {
     if (warmed > 0) log.info('warmed performances on sale soon', { warmed });
   } catch (thrown) {
     log.warn('performances were not warmed; their first request will', { error: messageOf(thrown) });
-  }
-}
-
-async function isUsable(store: string, check: () => Promise<unknown>, log: Log): Promise<boolean> {
-  try {
-    let isGood = false;
-    const answer = check().then((result) => {
-      isGood = result !== false;
-    });
-    // One that has just frozen may keep the check for longer than whoever asks will wait.
-    if (!(await within(answer, readinessTimeoutMs))) throw new Error('no answer in time');
-    return isGood;
-  } catch (thrown) {
-    log.debug('not ready', { store, error: messageOf(thrown) });
-    return false;
   }
 }

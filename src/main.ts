@@ -8,8 +8,9 @@ import { type EmbeddedServer, ensureInstalled, startEmbeddedMysql, startEmbedded
 import { mintToken } from './gateway/auth.ts';
 import { sleep, systemClock } from './lib/clock.ts';
 import { messageOf } from './lib/errors.ts';
-import { createLogger } from './logger.ts';
-import { runWorker, startWorkers, workerArgument } from './workers.ts';
+import { createLogger, toggleLevel } from './logger.ts';
+import { Metrics } from './metrics.ts';
+import { runWorker, startWorkers, type Workers, workerArgument } from './workers.ts';
 
 const demoTokenSeconds = 24 * 3600;
 /** Those who stop services kill after ten seconds. */
@@ -99,18 +100,33 @@ async function main(): Promise<void> {
     say('stopped');
     process.exit(exitCode);
   };
+  let workers: Workers | null = null;
+  process.on('SIGUSR2', () => {
+    const level = toggleLevel(log, given.logLevel);
+    say(`SIGUSR2: logs at ${level}`);
+    workers?.setLogLevel(level);
+  });
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => void stop(signal));
 
   const { config, embedded } = await findStores(given);
   running.push(...embedded);
   try {
     // With workers the primary keeps a gateway of its own only for the stores; they serve the port.
-    const start = startApp(config.workers > 1 ? { ...config, port: 0, host: '127.0.0.1' } : config, log);
+    const metrics = new Metrics();
+    const start = startApp(
+      config.workers > 1 ? { ...config, port: 0, host: '127.0.0.1' } : config,
+      log,
+      false,
+      metrics,
+    );
     starting = start.then((app) => running.push(app));
     const app = await start;
     if (isStopping) return;
     if (isEmbedded(given)) await createDemo(app.catalog);
-    if (config.workers > 1) running.push(await startWorkers(config, log));
+    if (config.workers > 1) {
+      workers = await startWorkers(config, log, metrics);
+      running.push(workers);
+    }
     if (isEmbedded(given)) await printExamples(config, config.workers > 1 ? config.port : app.port, app.catalog);
   } catch (thrown) {
     // Whoever stops the parts says how the process ends.

@@ -1,11 +1,17 @@
 /** Both stores, open: the connections of one gateway, how they wait for a store that is not there yet, how they are given back. */
 import { sleep, systemClock } from './lib/clock.ts';
 import { messageOf, StoreUnavailable } from './lib/errors.ts';
+import { within } from './lib/within.ts';
 import { RedisConnection, type RedisLog } from './lua/connection.ts';
+import { leaseKey } from './lua/keys.ts';
 import { Subscriber, type SubscriberLog } from './lua/subscriber.ts';
 import { Database } from './persist/database.ts';
 import { MysqlHealth } from './persist/health.ts';
-import { migrate } from './persist/migrate.ts';
+import { isMigrated, migrate } from './persist/migrate.ts';
+
+interface StoresLog extends RedisLog, SubscriberLog {
+  debug(message: string, fields?: Record<string, unknown>): void;
+}
 
 export interface StoreUrls {
   /** More than one: a Redis Cluster. */
@@ -19,8 +25,9 @@ const commitConnectionsMax = 4;
 /** Payments wait for each other's rows: they must not stand in the way of commits. */
 const moneyConnectionsMax = 4;
 /** A gateway and its stores may be started together. */
-const startWaitMsMax = 30_000;
+const startWaitMsMax = 15_000;
 const startRetryDelayMs = 500;
+const usableWaitMsMax = 1000;
 
 /** It answers, but not to us: waiting would not help. */
 function isTurnedAway({ message }: Error): boolean {
@@ -35,9 +42,9 @@ export class Stores {
   readonly commits: Database;
   readonly money: Database;
   readonly #mysqlUrl: string;
-  readonly #log: RedisLog & SubscriberLog;
+  readonly #log: StoresLog;
 
-  constructor({ redisUrls, mysqlUrl }: StoreUrls, log: RedisLog & SubscriberLog) {
+  constructor({ redisUrls, mysqlUrl }: StoreUrls, log: StoresLog) {
     this.#mysqlUrl = mysqlUrl;
     this.#log = log;
     this.redis = new RedisConnection(redisUrls, log);
@@ -48,7 +55,7 @@ export class Stores {
     this.money = new Database(mysqlUrl, log, moneyConnectionsMax, this.mysqlHealth);
   }
 
-  /** Connects and migrates; waits for a store that does not answer yet. Rejects with StoreUnavailable after half a minute. */
+  /** Connects and migrates; waits for a store that does not answer yet. Rejects with StoreUnavailable after a quarter of a minute. */
   async open(): Promise<void> {
     try {
       await this.#untilThere(async () => {
@@ -64,6 +71,16 @@ export class Stores {
     }
   }
 
+  /** The stores that cannot be used now; what they say of it is for the log alone. Takes a second at most. */
+  async unusable(): Promise<string[]> {
+    const [isRedis, isMysql] = await Promise.all([
+      // A key, since the nodes of a cluster that lost a master still say PONG.
+      this.#isUsable('redis', () => this.redis.client.exists(leaseKey)),
+      this.#isUsable('mysql', () => isMigrated(this.reads)),
+    ]);
+    return [...(isRedis ? [] : ['redis']), ...(isMysql ? [] : ['mysql'])];
+  }
+
   /** Closes all after what is under way; never rejects. */
   async close(): Promise<void> {
     this.subscriber.stop();
@@ -74,6 +91,21 @@ export class Stores {
       this.commits.close(),
       this.money.close(),
     ]);
+  }
+
+  async #isUsable(store: string, check: () => Promise<unknown>): Promise<boolean> {
+    try {
+      let isGood = false;
+      const answer = check().then((result) => {
+        isGood = result !== false;
+      });
+      // One that has just frozen may keep the check for longer than whoever asks will wait.
+      if (!(await within(answer, usableWaitMsMax))) throw new Error('no answer in time');
+      return isGood;
+    } catch (thrown) {
+      this.#log.debug('not ready', { store, error: messageOf(thrown) });
+      return false;
+    }
   }
 
   async #untilThere(action: () => Promise<void>): Promise<void> {

@@ -2,7 +2,9 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { type AppConfig, startApp } from './app.ts';
-import { createLogger, type Log } from './logger.ts';
+import { createLogger, type LeveledLog } from './logger.ts';
+import { Metrics } from './metrics.ts';
+import { Scrapes, scrapeByPrimary } from './scrapes.ts';
 
 export const workerArgument = '--worker';
 
@@ -10,12 +12,21 @@ const restartDelayMs = 1000;
 const stopTimeoutMs = 9500;
 
 export interface Workers {
+  /** Has all of them log at this level, those started later too. */
+  setLogLevel(level: string): void;
   stop(): Promise<void>;
 }
 
-/** Resolves once every worker listens. One that dies later is started again after a second. */
-export async function startWorkers(config: AppConfig, log: Log): Promise<Workers> {
+/** What a primary tells its workers beside their configuration, which is first, and the scrapes. */
+interface LogLevel {
+  readonly type: 'log level';
+  readonly level: string;
+}
+
+/** Resolves once every worker listens. One that dies later is started again after a second. `metrics`: of this process. */
+export async function startWorkers(config: AppConfig, log: LeveledLog, metrics: Metrics): Promise<Workers> {
   const children = new Set<ChildProcess>();
+  const scrapes = new Scrapes(metrics);
   let isStopping = false;
   const start = (): Promise<void> =>
     new Promise((resolve, reject) => {
@@ -25,9 +36,10 @@ export async function startWorkers(config: AppConfig, log: Log): Promise<Workers
         serialization: 'json',
       });
       children.add(child);
+      scrapes.add(child);
       // Both report a child that could not start or is gone again; its exit says what is to be said.
       child.on('error', (thrown) => log.error('a gateway process could not be reached', { error: String(thrown) }));
-      child.send(config, () => {});
+      child.send({ ...config, logLevel: log.level }, () => {});
       child.once('message', () => resolve());
       child.once('exit', (code, signal) => {
         children.delete(child);
@@ -41,6 +53,9 @@ export async function startWorkers(config: AppConfig, log: Log): Promise<Workers
     });
   await Promise.all(Array.from({ length: config.workers }, start));
   return {
+    setLogLevel(level) {
+      for (const child of children) child.send({ type: 'log level', level }, () => {});
+    },
     async stop() {
       isStopping = true;
       const ends = await Promise.all([...children].map(stopChild));
@@ -74,7 +89,14 @@ export function runWorker(): void {
   });
   process.once('message', (config: AppConfig) => {
     const log = createLogger(config.logLevel, config.isProduction);
-    startApp(config, log, true).then(
+    process.on('message', (message: LogLevel) => {
+      if (message.type === 'log level') log.level = message.level;
+    });
+    // The primary decides for all; left to itself the signal would end this process.
+    process.on('SIGUSR2', () => {});
+    const metrics = new Metrics();
+    scrapeByPrimary(metrics);
+    startApp(config, log, true, metrics).then(
       (app) => {
         stop = () => {
           if (isStopping) return;

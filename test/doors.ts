@@ -1,4 +1,5 @@
 /** Two ways in to gateway processes that share their stores: by a port each, or by connections to workers of one port. */
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { Agent, request } from 'node:http';
 import { createServer } from 'node:net';
 import { type CallOptions, call, type GatewayProcess, type Reply, spawnGateway, tokenOf, until } from './harness.ts';
@@ -58,6 +59,31 @@ export async function openTwoPorts(settings: Settings = {}): Promise<Doors> {
   };
 }
 
+/**
+ * The process that has accepted the connection from `localPort`: the system knows, where the processes themselves answer
+ * alike. Throws when there is none.
+ */
+function processOf(url: string, localPort: number): number {
+  const hex = (port: number): string => port.toString(16).toUpperCase().padStart(4, '0');
+  const [to, from] = [`:${hex(Number(new URL(url).port))}`, `:${hex(localPort)}`];
+  const rows = ['tcp', 'tcp6'].flatMap((name) => readFileSync(`/proc/net/${name}`, 'utf8').split('\n').slice(1));
+  const fields = rows.map((row) => row.trim().split(/\s+/));
+  const inode = fields.find(([, local, remote]) => local?.endsWith(to) && remote?.endsWith(from))?.[9];
+  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+    if (filesOf(pid).includes(`socket:[${inode}]`)) return Number(pid);
+  }
+  throw new Error(`no process has the connection from port ${localPort}`);
+}
+
+/** What a process has open; of one that is gone, or somebody else's, nothing. */
+function filesOf(pid: string): string[] {
+  try {
+    return readdirSync(`/proc/${pid}/fd`).map((name) => readlinkSync(`/proc/${pid}/fd/${name}`));
+  } catch {
+    return [];
+  }
+}
+
 /** One connection that is kept: whoever has accepted it answers all of it. */
 class Lane implements Door {
   readonly #url: string;
@@ -111,19 +137,19 @@ class Lane implements Door {
     });
   }
 
-  /** A number that its process shows in /metrics. */
-  async metric(line: RegExp): Promise<number> {
-    const { text } = await this.#send('GET', '/metrics', {});
-    return Number(line.exec(text)?.[1] ?? 0);
+  /** Where the other end of this connection is. */
+  async process(): Promise<number> {
+    await this.call('GET', '/healthz');
+    return processOf(this.#url, [...this.#localPorts][0] ?? 0);
   }
 
   /** A socket at the process of this connection: opened again until it is there. */
   async socket(userId: number): Promise<TestSocket> {
-    const opened = (): Promise<number> => this.metric(/^fastpass_sockets_opened_total (\d+)/m);
+    const mine = await this.process();
     for (let tries = 0; tries < 50; tries++) {
-      const before = await opened();
       const socket = await openSocket(this.#url, userId);
-      if ((await opened()) > before) return socket;
+      const { localPort } = Reflect.get(socket.raw, '_socket') as { localPort: number };
+      if (processOf(this.#url, localPort) === mine) return socket;
       socket.close();
     }
     throw new Error('no socket came to the process of this connection');
@@ -146,13 +172,10 @@ class Lane implements Door {
 export async function openTwoWorkers(settings: Settings = {}): Promise<Doors> {
   const primary = await spawnWorkers(settings);
   const { url } = primary;
-  const requests = /^fastpass_http_requests_total\{[^}]*\/healthz[^}]*\} (\d+)/m;
   const first = new Lane(url);
   for (let tries = 0; tries < 50; tries++) {
-    const before = await first.metric(requests);
     const other = new Lane(url);
-    await other.call('GET', '/healthz');
-    if ((await first.metric(requests)) === before) {
+    if ((await other.process()) !== (await first.process())) {
       first.keep();
       other.keep();
       return {

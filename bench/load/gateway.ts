@@ -10,6 +10,8 @@ export interface GatewayOptions {
   readonly jwtSecret: string;
   /** Gateway processes that share the port. */
   readonly workers: number;
+  /** Modules to load before it. */
+  readonly imports?: readonly string[];
   /** More of its environment, before that of this process. */
   readonly settings?: Readonly<Record<string, string>>;
 }
@@ -36,27 +38,31 @@ const guardUrl = new URL('./end-with-parent.ts', import.meta.url).href;
  * Rejects with what it wrote when it does not start.
  */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
-  const { redisUrl, mysqlUrl, jwtSecret, workers, settings = {} } = options;
+  const { redisUrl, mysqlUrl, jwtSecret, workers, imports = [], settings = {} } = options;
   const port = await freePort();
-  const child = spawn(process.execPath, [...nodeFlags, '--import', guardUrl, mainPath], {
-    env: {
-      ...process.env,
-      NODE_ENV: 'development',
-      REDIS_URL: redisUrl,
-      MYSQL_URL: mysqlUrl,
-      JWT_SECRET: jwtSecret,
-      HOST: '127.0.0.1',
-      PORT: String(port),
-      FASTPASS_RATE_LIMIT_PER_SECOND: '0',
-      FASTPASS_WORKERS: String(workers),
-      // A line when a process listens is the only way to know that all of them do; none is written per request.
-      LOG_LEVEL: 'info',
-      ...settings,
+  const child = spawn(
+    process.execPath,
+    [...nodeFlags, ...[guardUrl, ...imports].flatMap((url) => ['--import', url]), mainPath],
+    {
+      env: {
+        ...process.env,
+        NODE_ENV: 'development',
+        REDIS_URL: redisUrl,
+        MYSQL_URL: mysqlUrl,
+        JWT_SECRET: jwtSecret,
+        HOST: '127.0.0.1',
+        PORT: String(port),
+        FASTPASS_RATE_LIMIT_PER_SECOND: '0',
+        FASTPASS_WORKERS: String(workers),
+        // A line when a process listens is the only way to know that all of them do; none is written per request.
+        LOG_LEVEL: 'info',
+        ...settings,
+      },
+      stdio: ['pipe', 'pipe', 'pipe'],
+      // The terminal's Ctrl-C reaches the bench alone, which stops things in order.
+      detached: true,
     },
-    stdio: ['pipe', 'pipe', 'pipe'],
-    // The terminal's Ctrl-C reaches the bench alone, which stops things in order.
-    detached: true,
-  });
+  );
   // Nothing is written to its standard input: the only error is its end, which the exit event reports.
   child.stdin.on('error', () => {});
   const exited = new Promise<void>((resolve) => {

@@ -9,6 +9,7 @@
  * handed over.
  */
 import type { Clock, Timer } from '../lib/clock.ts';
+import { batchBounds, Histogram, secondsBounds } from '../lib/histogram.ts';
 
 export interface BatcherOptions<Item, Result> {
   readonly clock: Clock;
@@ -81,6 +82,11 @@ export interface BatcherCounters {
 
 export class Batcher<Item, Result> {
   readonly counters: BatcherCounters = { flushes: 0, items: 0, overloaded: 0, expired: 0, abandoned: 0 };
+  /** Observed once a batch, when its flush has ended. */
+  readonly batchSizes = new Histogram(batchBounds);
+  readonly flushSeconds = new Histogram(secondsBounds);
+  /** How long the first item of a batch had waited. */
+  readonly waitSeconds = new Histogram(secondsBounds);
   readonly #options: BatcherOptions<Item, Result>;
   #waiting: Pending<Item, Result>[] = [];
   /** Items of #waiting before this index are gone already: taking from the front costs no copy. */
@@ -195,12 +201,17 @@ export class Batcher<Item, Result> {
   }
 
   async #run(batch: readonly Pending<Item, Result>[]): Promise<void> {
+    const startMs = this.#options.clock.nowMs();
+    const oldestMs = batch[0]!.submittedAtMs;
     try {
       await this.#options.flush(batch);
     } catch (thrown) {
       const result = this.#options.failed(thrown);
       for (const pending of batch) pending.settle(result);
     }
+    this.batchSizes.observe(batch.length);
+    this.waitSeconds.observe((startMs - oldestMs) / 1000);
+    this.flushSeconds.observe((this.#options.clock.nowMs() - startMs) / 1000);
     this.#flushesUnderWay--;
     this.#flushIfDue(false);
   }

@@ -1,5 +1,6 @@
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { ManualClock, settled } from '../../test/manual-clock.ts';
+import { codeIndexes } from '../domain/codes.ts';
 import type { Hold, HoldOutcome, HoldRequest, Release } from '../domain/reservation.ts';
 import type { HoldDecision, HoldGrant, HoldGroup, HoldStore, Ledger, PersistResult } from '../domain/stores.ts';
 import { StoreUnavailable } from '../lib/errors.ts';
@@ -217,6 +218,41 @@ describe('persisted: a hold', () => {
     submit(request('b'));
     await clock.turn();
     expect(answers).toEqual(['a: unavailable', 'b: held']);
+  });
+
+  it('that fails with its flush is one line a fault, however many flushes it lasts', async () => {
+    const { clock, store, answers, errors, submit } = makeFlush();
+    const flushOne = async (id: string): Promise<void> => {
+      submit(request(id));
+      await clock.turn();
+    };
+    store.decide = () => failed;
+    for (const id of ['a', 'b', 'c']) await flushOne(id);
+    const line = 'flushes to Redis fail; who asked is told so';
+    expect(errors).toEqual([line]);
+    store.decide = () => taken;
+    await flushOne('d');
+    expect(errors).toEqual([line]);
+    store.reply = () => Promise.reject(new Error('a fault'));
+    await flushOne('e');
+    expect(errors).toEqual([line, line]);
+    expect(answers).toEqual(['a: unavailable', 'b: unavailable', 'c: unavailable', 'd: seat_taken', 'e: unavailable']);
+  });
+
+  it('counts batches and outcomes as they were', async () => {
+    const { clock, flush, submit } = makeFlush();
+    submit(request('a'));
+    submit(request('b'));
+    await clock.advance(1000);
+    const { batchSizes, flushSeconds, waitSeconds } = flush.queue;
+    expect([batchSizes.counts[1], batchSizes.sum]).toEqual([1, 2]);
+    for (const histogram of [flushSeconds, waitSeconds]) {
+      expect(histogram.counts.reduce((sum, count) => sum + count)).toBe(1);
+    }
+    flush.noteOutcome({ kind: 'refused', refusal: { code: 'seat_taken', detail: '' } });
+    flush.noteOutcome({ kind: 'refused', refusal: { code: 'seat_taken', detail: '' } });
+    expect(flush.outcomes[codeIndexes.seat_taken]).toBe(2);
+    expect(flush.outcomes.reduce((sum, count) => sum + count)).toBe(2);
   });
 
   it('is unavailable when the commit fails; its journal entry stays', async () => {

@@ -5,6 +5,7 @@
  * journal in Redis and the commit queue in memory both keep what is not committed yet. Where places were taken over
  * lately from holds whose time was over, the answer waits for the commit then too: MySQL may have sold them.
  */
+import { codeIndexes } from '../domain/codes.ts';
 import type { HoldOutcome, HoldRequest } from '../domain/reservation.ts';
 import type { HoldDecision, HoldGroup, HoldStore, Ledger } from '../domain/stores.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -44,6 +45,8 @@ export interface FlushCounters {
 
 export class HoldFlush {
   readonly counters: FlushCounters = { refusedInMemory: 0, coldWaits: 0 };
+  /** Outcomes as their callers got them: those held at 0, refusals at the index of their code. */
+  readonly outcomes = new Float64Array(Object.keys(codeIndexes).length + 1);
   readonly queue: Batcher<HoldRequest, HoldOutcome>;
   readonly commits: Commits;
   readonly #options: HoldFlushOptions;
@@ -55,6 +58,8 @@ export class HoldFlush {
   /** Pipelines whose replies are on their way: what they grant is not known here yet. */
   readonly #flushes = new Set<Promise<void>>();
   #isSweeping = false;
+  /** A fault is logged when it begins: while Redis is away every request may be a flush. */
+  #isFailing = false;
 
   constructor(options: HoldFlushOptions) {
     this.#options = options;
@@ -67,7 +72,10 @@ export class HoldFlush {
       flushesMax: pipelinesMax,
       flush: (batch) => this.#track(this.#flush(batch)),
       overloaded,
-      failed: () => redisUnavailable,
+      failed: (thrown) => {
+        this.#noteFlush(thrown);
+        return redisUnavailable;
+      },
     });
     const requeue = (requests: readonly PendingHold[]): void => this.queue.requeue(requests);
     this.commits = new Commits({ clock, store, ledger, flushDelayMsMax, requeue, log });
@@ -86,6 +94,11 @@ export class HoldFlush {
       return null;
     }
     return this.queue.submit(request, deadlineAtMs, onOutcome);
+  }
+
+  /** Counts an outcome that was given. Plain numbers: this is the hot path. */
+  noteOutcome(outcome: HoldOutcome): void {
+    this.outcomes[outcome.kind === 'held' ? 0 : codeIndexes[outcome.refusal.code]]!++;
   }
 
   /** What a script call or a release says about the places left. */
@@ -152,10 +165,23 @@ export class HoldFlush {
     }
     const decisions = await this.#options.store.hold(groups);
     if (decisions.length !== groups.length) throw new Error('the store answered short');
+    let failure: Error | null = null;
     for (let g = 0; g < groups.length; g++) {
       const entries = entriesOf.get(groups[g]!.performanceId)!;
-      for (let i = 0; i < entries.length; i++) this.#onDecision(entries[i]!, decisions[g]![i]);
+      for (let i = 0; i < entries.length; i++) {
+        const decision = decisions[g]![i];
+        if (decision?.kind === 'failed') failure = decision.error;
+        this.#onDecision(entries[i]!, decision);
+      }
     }
+    this.#noteFlush(failure);
+  }
+
+  #noteFlush(failure: unknown): void {
+    if (failure !== null && !this.#isFailing) {
+      this.#options.log.error('flushes to Redis fail; who asked is told so', { error: messageOf(failure) });
+    }
+    this.#isFailing = failure !== null;
   }
 
   #onDecision(pending: PendingHold, decision: HoldDecision | undefined): void {

@@ -30,7 +30,7 @@ export interface WarmerOptions {
 export class Warmer {
   /** Performances that did not exist a moment ago, so that a burst for one costs one look-up. */
   readonly unknown = new RecentIds(unknownForMs, unknownMax);
-  readonly counters = { loads: 0, voidLoads: 0 };
+  readonly counters = { loads: 0, voidLoads: 0, lockWaits: 0, lockWaitMs: 0 };
   readonly #options: WarmerOptions;
   readonly #underWay = new Map<number, Promise<WarmResult>>();
 
@@ -50,11 +50,21 @@ export class Warmer {
 
   async #load(performanceId: number): Promise<WarmResult> {
     if (await this.#options.store.isWarm(performanceId)) return 'already';
-    const unlock = await this.#options.lock(performanceId);
+    const unlock = await this.#lock(performanceId);
     try {
       return await this.#loadLocked(performanceId);
     } finally {
       await unlock();
+    }
+  }
+
+  async #lock(performanceId: number): Promise<() => Promise<void>> {
+    const startMs = performance.now();
+    try {
+      return await this.#options.lock(performanceId);
+    } finally {
+      this.counters.lockWaits++;
+      this.counters.lockWaitMs += performance.now() - startMs;
     }
   }
 

@@ -105,3 +105,8 @@ export const codeTable: Readonly<Record<Code, CodeRow>> = {
   overloaded: row(503, 'Too many requests are waiting', false, 1),
   unavailable: row(503, 'A store is unavailable', false, 1),
 };
+
+/** A small number for each code, from 1 on in the order of the table, for what counts them. */
+export const codeIndexes = Object.fromEntries(Object.keys(codeTable).map((code, i) => [code, i + 1])) as Readonly<
+  Record<Code, number>
+>;

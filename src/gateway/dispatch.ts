@@ -1,5 +1,5 @@
 /** From a checked request to its answer, whichever transport it came by: the table's handlers, idempotency, the last resort. */
-import { Code } from '../domain/codes.ts';
+import { Code, codeIndexes } from '../domain/codes.ts';
 import { messageOf, Overloaded, StoreUnavailable } from '../lib/errors.ts';
 import { fingerprintOf, type Idempotency } from './idempotency.ts';
 import { type Answer, problem } from './reply.ts';
@@ -7,6 +7,10 @@ import type { Call, Route } from './route.ts';
 
 /** Where an answer goes. */
 export interface Responder {
+  /** When its request came in, by the clock of this process. */
+  readonly startedAtMs: number;
+  /** By which the client can ask for the line that its failure caused; empty where it is not told one. */
+  readonly requestId: string;
   /** Gives the answer, once; nothing happens when the client has gone. */
   send(answer: Answer): void;
   /** What waits for the answer: to be told when the client goes before it has it. */
@@ -25,7 +29,8 @@ export interface Opened extends Call {
 
 export interface DispatchOptions {
   readonly idempotency: Idempotency;
-  readonly onAnswer: (route: number, status: number) => void;
+  /** `code`: the index of the problem's code, 0 for none. */
+  readonly onAnswer: (route: number, status: number, code: number, startedAtMs: number) => void;
   readonly log: { error(message: string, fields?: Record<string, unknown>): void };
 }
 
@@ -109,15 +114,17 @@ export class Dispatch {
 
   /** Gives an answer and counts it. */
   answer(index: number, exchange: Responder, answer: Answer): void {
-    this.#options.onAnswer(index, answer.status);
+    const { code } = answer;
+    this.#options.onAnswer(index, answer.status, code === undefined ? 0 : codeIndexes[code], exchange.startedAtMs);
     exchange.send(answer);
   }
 
   #fail(index: number, exchange: Responder, thrown: unknown): void {
     if (thrown instanceof Overloaded) return this.answer(index, exchange, overloaded);
     if (!(thrown instanceof StoreUnavailable)) {
+      const requestId = exchange.requestId || undefined;
       const stack = thrown instanceof Error ? thrown.stack : undefined;
-      this.#options.log.error('a request failed', { route: index, error: messageOf(thrown), stack });
+      this.#options.log.error('a request failed', { requestId, route: index, error: messageOf(thrown), stack });
     }
     this.answer(index, exchange, storeDown);
   }

@@ -27,6 +27,8 @@ const retryAfter = 'Retry-After';
 const replayed = 'Idempotency-Replayed';
 const allow = 'Allow';
 const authenticate = 'WWW-Authenticate';
+const requestId = 'Request-Id';
+const traceparent = 'Traceparent';
 
 /** Those marked as required are in every answer that names them. */
 const responseHeaders: Readonly<Record<string, Json>> = {
@@ -57,6 +59,19 @@ const responseHeaders: Readonly<Record<string, Json>> = {
     required: true,
     schema: { type: 'string' },
     example: 'GET, HEAD',
+  },
+  [requestId]: {
+    description:
+      'For whoever runs the gateway: the trace id of the request, or a new one; a failure is logged under it.',
+    required: true,
+    schema: { type: 'string', pattern: '^[0-9a-f]{32}$' },
+    example: '4bf92f3577b34da6a3ce929d0e0e4736',
+  },
+  [traceparent]: {
+    description: 'The same id as W3C Trace Context writes it.',
+    required: true,
+    schema: { type: 'string', pattern: '^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$' },
+    example: '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01',
   },
   [authenticate]: { description: 'The scheme.', required: true, schema: { type: 'string' }, example: 'Bearer' },
 } satisfies Record<ResponseHeader, Json> & Record<string, Json>;
@@ -165,6 +180,7 @@ class Document {
     if (codes.some((code) => codeTable[code].retryAfterSeconds > 0)) headers.push(retryAfter);
     if (codes.includes(Code.methodNotAllowed)) headers.push(allow);
     if (codes.includes(Code.unauthorized)) headers.push(authenticate);
+    if (status >= 500) headers.push(requestId, traceparent);
     return {
       description: `${statusLine(status).slice(4)}: ${codes.map((code) => `\`${code}\``).join(', ')}`,
       ...headersOf(headers),

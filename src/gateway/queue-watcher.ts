@@ -1,4 +1,6 @@
 /** One socket's watch over one ticket: what the room tells it becomes frames. */
+import type { Clock } from '../lib/clock.ts';
+import type { Histogram } from '../lib/histogram.ts';
 import type { PlaceOutcome } from '../waiting-room/places.ts';
 import type { QueueTokens, Ticket } from '../waiting-room/tokens.ts';
 import type { Watcher, WatcherState } from '../waiting-room/watch.ts';
@@ -14,8 +16,15 @@ export class QueueWatcher implements Watcher {
   missed = 0;
   readonly #client: Client;
   readonly #tokens: QueueTokens;
+  readonly #clock: Clock;
+  readonly #etaErrors: Histogram;
+  /** When it would be admitted as first told; null before, and once it was. */
+  #expectedAtMs: number | null = null;
 
-  constructor(client: Client, tokens: QueueTokens, ticket: Ticket) {
+  /** `etaErrors`: seconds by which the first time told was wrong, observed at the admission. */
+  constructor(client: Client, tokens: QueueTokens, ticket: Ticket, clock: Clock, etaErrors: Histogram) {
+    this.#clock = clock;
+    this.#etaErrors = etaErrors;
     this.#client = client;
     this.#tokens = tokens;
     this.performanceId = ticket.performanceId;
@@ -25,6 +34,7 @@ export class QueueWatcher implements Watcher {
 
   onPosition(number: number | null, position: number | null, eta: number | null, opensAtMs: number | null): void {
     const { performanceId } = this;
+    if (eta !== null) this.#expectedAtMs ??= this.#clock.nowMs() + eta * 1000;
     if (this.#client.isMsgpack || opensAtMs !== null) {
       const opens = opensAtMs === null ? {} : { opensAt: new Date(opensAtMs).toISOString() };
       this.#client.say({ type: 'queue.position', performanceId, number, position, etaSeconds: eta, ...opens });
@@ -38,6 +48,10 @@ export class QueueWatcher implements Watcher {
 
   onAdmitted(number: number | null, passEndsAtMs: number | null): void {
     const { performanceId, userId } = this;
+    if (this.#expectedAtMs !== null && number !== null) {
+      this.#etaErrors.observe(Math.abs(this.#clock.nowMs() - this.#expectedAtMs) / 1000);
+    }
+    this.#expectedAtMs = null;
     const pass = number === null ? null : this.#tokens.signPass({ performanceId, userId, number });
     const passExpiresAt = passEndsAtMs === null ? null : new Date(passEndsAtMs).toISOString();
     this.#client.say({ type: 'queue.admitted', performanceId, number, pass, passExpiresAt });

@@ -7,6 +7,7 @@ import type { HttpRequest, HttpResponse } from 'uWebSockets.js';
 import { Packr } from 'msgpackr';
 import { type Code, type CodeRow, codeTable, statusLine } from '../domain/codes.ts';
 import type { Refusal } from '../domain/reservation.ts';
+import { type Trace, traceOf } from './trace.ts';
 
 /** What a route answers: one of `value`, `json` and `text`, or no body. */
 export interface Answer {
@@ -124,6 +125,11 @@ export class Exchange {
   #isOver = false;
   /** What waits for the answer: told when the client goes before it has it. */
   pending: { abandoned: boolean } | null = null;
+  /** When the request came in, by the clock of this process. */
+  startedAtMs = 0;
+  /** The header of the request; empty for none. */
+  traceparent = '';
+  #trace: Trace | null = null;
   /** Set to end the connection with the answer. */
   closesConnection = false;
 
@@ -135,6 +141,16 @@ export class Exchange {
       this.#isOver = true;
       if (this.pending !== null) this.pending.abandoned = true;
     });
+  }
+
+  /** Made when it is asked for: only a failure needs one. */
+  get requestId(): string {
+    return this.#traceNow().id;
+  }
+
+  #traceNow(): Trace {
+    this.#trace ??= traceOf(this.traceparent);
+    return this.#trace;
   }
 
   /**
@@ -166,6 +182,9 @@ export class Exchange {
     const { headers } = answer;
     if (headers !== undefined) {
       for (let i = 0; i < headers.length; i++) response.writeHeader(headers[i]![0], headers[i]![1]);
+    }
+    if (answer.status >= 500) {
+      response.writeHeader('request-id', this.requestId).writeHeader('traceparent', this.#traceNow().traceparent);
     }
     // A body that was refused for its size is not read to its end.
     const closeConnection = answer.status === 413 || this.closesConnection;

@@ -107,6 +107,7 @@ export function reservationRoutes(options: ReservationRoutesOptions): Route[] {
       pass: tokens.passNumber(call.headers[0] ?? '', performanceId, userId),
     };
     call.pending = flush.submit(request, clock.nowMs() + requestDeadlineMs, (outcome) => {
+      flush.noteOutcome(outcome);
       onAnswer(outcome.kind === 'held' ? heldAnswer(outcome.hold) : problem(outcome.refusal));
     });
   }

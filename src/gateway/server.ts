@@ -163,7 +163,9 @@ export class Server {
   }
 
   #exchangeOf(response: HttpResponse, request: HttpRequest): Exchange {
-    return new Exchange(response, request.getHeader('accept'), request.getMethod() === 'head');
+    const exchange = new Exchange(response, request.getHeader('accept'), request.getMethod() === 'head');
+    exchange.traceparent = request.getHeader('traceparent');
+    return exchange;
   }
 
   // The request is uWebSockets.js's until this returns: everything needed of it is read here.
@@ -171,6 +173,8 @@ export class Server {
     const options = this.#options;
     const { dispatch } = options;
     const exchange = this.#exchangeOf(response, request);
+    const nowMs = options.clock.nowMs();
+    exchange.startedAtMs = nowMs;
     if (this.#isDraining) {
       exchange.closesConnection = true;
       return dispatch.answer(index, exchange, stopping);
@@ -179,7 +183,7 @@ export class Server {
     if (route.auth !== 'none') {
       identity = options.authenticate(request.getHeader('authorization'));
       if (identity === null) return dispatch.answer(index, exchange, unauthorized);
-      if (!options.rateLimit.allows(identity.userId, options.clock.nowMs())) {
+      if (!options.rateLimit.allows(identity.userId, nowMs)) {
         return dispatch.answer(index, exchange, rateLimited);
       }
       if (route.auth === 'admin' && identity.role !== 'admin') return dispatch.answer(index, exchange, forbidden);

@@ -13,6 +13,7 @@ import { newReservationId } from '../domain/ids.ts';
 import type { SeatStatus } from '../domain/reservation.ts';
 import type { Clock, Timer } from '../lib/clock.ts';
 import { messageOf } from '../lib/errors.ts';
+import { Histogram, longSecondsBounds } from '../lib/histogram.ts';
 import type { ReservationNotice } from '../lua/notices.ts';
 import type { QueueTokens } from '../waiting-room/tokens.ts';
 import type { RoomWatch } from '../waiting-room/watch.ts';
@@ -70,6 +71,8 @@ const badProtocol = problem(
 
 export class Sockets {
   readonly counters: SocketCounters = { opened: 0, frames: 0, slow: 0, hostile: 0 };
+  /** Seconds between the time first told to who waits and the admission. */
+  readonly etaErrors = new Histogram(longSecondsBounds);
   readonly #options: SocketsOptions;
   readonly #clients = new Set<Client>();
   readonly #byUser = new Map<number, Set<Client>>();
@@ -210,7 +213,7 @@ export class Sockets {
   }
 
   #watchQueue(client: Client, token: string): void {
-    const { tokens, rooms } = this.#options;
+    const { tokens, rooms, clock } = this.#options;
     const ticket = tokens.readTicket(token);
     if (ticket === null) return client.sayError(Code.validationFailed, 'queue.watch: /ticket is not a ticket of ours');
     if (ticket.userId !== client.identity.userId) {
@@ -221,7 +224,7 @@ export class Sockets {
     else if (client.watchers.size >= watchesMax) {
       return client.sayError(Code.validationFailed, `A socket may watch ${watchesMax} rooms.`);
     }
-    const watcher = new QueueWatcher(client, tokens, ticket);
+    const watcher = new QueueWatcher(client, tokens, ticket, clock, this.etaErrors);
     client.watchers.set(ticket.performanceId, watcher);
     rooms.add(watcher);
   }
@@ -251,7 +254,10 @@ export class Sockets {
   #reserve(client: Client, message: ReserveMessage): void {
     const { dispatch, hold, rateLimit, clock } = this.#options;
     const { type, id, idempotencyKey = '', pass = '', ...body } = message;
+    const nowMs = clock.nowMs();
     const responder: Responder = {
+      startedAtMs: nowMs,
+      requestId: '',
       pending: null,
       send: (answer) => {
         client.open.delete(responder);
@@ -260,7 +266,7 @@ export class Sockets {
     };
     const refuse = (answer: Answer): void => dispatch.answer(hold.index, responder, answer);
     if (this.#isStopping) return refuse(stopping);
-    if (!rateLimit.allows(client.identity.userId, clock.nowMs())) return refuse(rateLimited);
+    if (!rateLimit.allows(client.identity.userId, nowMs)) return refuse(rateLimited);
     if (idempotencyKey !== '' && !isIdempotencyKey(idempotencyKey)) {
       return refuse(problem(invalid('/idempotencyKey', 'must be 1 to 64 visible ASCII characters')));
     }

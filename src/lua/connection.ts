@@ -72,6 +72,8 @@ function createClient(urls: readonly string[]): Redis | Cluster {
 /** One client for everything but blocking reads and subscriptions. */
 export class RedisConnection {
   readonly client: Redis | Cluster;
+  /** Scripts sent again: whole, or to the node that has their slot now. */
+  readonly counters = { resent: 0 };
   readonly #urls: readonly string[];
   readonly #log: RedisLog;
   readonly #continuity: Continuity;
@@ -177,7 +179,8 @@ export class RedisConnection {
       const error = new StoreUnavailable('redis', `connection is ${client.status}`);
       return calls.map(() => error);
     }
-    const replies = client instanceof Cluster ? await this.#runOnCluster(client, calls) : await runOn(client, calls);
+    const replies =
+      client instanceof Cluster ? await this.#runOnCluster(client, calls) : await runOn(client, calls, this.counters);
     for (let i = 0; i < replies.length; i++) {
       const reply = replies[i];
       if (reply instanceof Redirected) replies[i] = new StoreUnavailable('redis', reply);
@@ -199,6 +202,7 @@ export class RedisConnection {
     for (let attempt = 1; attempt <= redirectionsMax && performance.now() < endMs && !this.#isClosing; attempt++) {
       const open = [...replies.keys()].filter((i) => replies[i] instanceof Redirected);
       if (open.length === 0) break;
+      this.counters.resent += open.length;
       if (attempt > 1) await sleep(systemClock, redirectionDelayMs);
       await within(refreshSlots(cluster), slotsRefreshWaitMsMax);
       const asked = open.map((i) => {
@@ -249,7 +253,7 @@ export class RedisConnection {
         return calls.map(() => error);
       }
     }
-    return runOn(node, calls, isAsking);
+    return runOn(node, calls, this.counters, isAsking);
   }
 
   /** The one connection is checked until it is known; meanwhile calls fail at once, as while it was away. */

@@ -22,8 +22,18 @@ export class Redirected extends Error {
   }
 }
 
+/** Scripts sent again, by whoever does so. */
+export interface ResentCounter {
+  resent: number;
+}
+
 /** Runs calls in one pipeline. Never rejects; what the node has not run is answered with Redirected. */
-export async function runOn(node: Redis, calls: readonly ScriptCall[], isAsking = false): Promise<(Reply | Error)[]> {
+export async function runOn(
+  node: Redis,
+  calls: readonly ScriptCall[],
+  counters: ResentCounter,
+  isAsking = false,
+): Promise<(Reply | Error)[]> {
   const pipeline = node.pipeline();
   for (let i = 0; i < calls.length; i++) {
     const { script, keys, args } = calls[i]!;
@@ -38,8 +48,10 @@ export async function runOn(node: Redis, calls: readonly ScriptCall[], isAsking 
       const result = results?.[(i + 1) * perCall - 1];
       if (result === undefined) replies[i] = new StoreUnavailable('redis', 'the pipeline answered short');
       else if (result[0] === null) replies[i] = result[1];
-      else if (result[0].message.startsWith('NOSCRIPT')) replies[i] = runWhole(node, calls[i]!, isAsking);
-      else replies[i] = failureOf(result[0]);
+      else if (result[0].message.startsWith('NOSCRIPT')) {
+        counters.resent++;
+        replies[i] = runWhole(node, calls[i]!, isAsking);
+      } else replies[i] = failureOf(result[0]);
     }
     return await Promise.all(replies);
   } catch (thrown) {

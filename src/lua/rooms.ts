@@ -86,7 +86,7 @@ export class RedisRoomStore implements RoomStore {
   }
 
   async admit(roundMs: number): Promise<AdmissionRound[]> {
-    const ids = (await this.#rooms()).filter((id) => this.#isDue(id));
+    const ids = (await this.rooms()).filter((id) => this.#isDue(id));
     const replies = await this.#connection.run(ids.map((id) => queueAdmitCall(performanceKeys(id), roundMs)));
     const rounds: AdmissionRound[] = [];
     for (let i = 0; i < ids.length; i++) {
@@ -170,7 +170,8 @@ export class RedisRoomStore implements RoomStore {
     }
   }
 
-  async #rooms(): Promise<number[]> {
+  /** Performances that have had a waiting room. Rejects with StoreUnavailable. */
+  async rooms(): Promise<number[]> {
     try {
       return (await this.#connection.client.smembers(roomsKey)).map(Number);
     } catch (thrown) {

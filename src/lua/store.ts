@@ -19,6 +19,8 @@ const journalsPerRoundMax = 2000;
 const tellIntervalMs = 500;
 
 export class RedisHoldStore implements HoldStore {
+  /** The journals as the last round of the recovery saw them; an oldest entry too young for it counts as 0. */
+  readonly journalSeen = { entries: 0, oldestMs: 0 };
   readonly #connection: RedisConnection;
   readonly #log: StoreLog;
   readonly #onRemaining: RemainingListener;
@@ -105,12 +107,17 @@ export class RedisHoldStore implements HoldStore {
     const calls = performanceIds.map((id) => journalCall(this.#keysOf(id), ageMs, countMax));
     const replies = await this.#connection.run(calls);
     const holds: Hold[] = [];
+    let [total, oldestMs] = [0, 0];
     for (let i = 0; i < replies.length; i++) {
       const reply = replies[i];
       if (reply instanceof Error) throw reply;
-      const [nowMs, entries] = reply as [number, [Buffer, Buffer[]][]];
+      const [nowMs, entries, length] = reply as [number, [Buffer, Buffer[]][], number];
+      total += length;
+      if (entries.length > 0) oldestMs = Math.max(oldestMs, nowMs - Number.parseInt(entries[0]![0].toString(), 10));
       for (const entry of entries) holds.push(...this.#parse(performanceIds[i]!, entry, nowMs));
     }
+    this.journalSeen.entries = total;
+    this.journalSeen.oldestMs = oldestMs;
     return holds;
   }
 
