@@ -40,7 +40,9 @@ export async function startWorkers(config: AppConfig, log: LeveledLog, metrics: 
       // Both report a child that could not start or is gone again; its exit says what is to be said.
       child.on('error', (thrown) => log.error('a gateway process could not be reached', { error: String(thrown) }));
       child.send({ ...config, logLevel: log.level }, () => {});
-      child.once('message', () => resolve());
+      child.on('message', (message) => {
+        if (message === 'listening') resolve();
+      });
       child.once('exit', (code, signal) => {
         children.delete(child);
         reject(new Error(`a gateway process ended with ${code ?? signal}`));
