@@ -11,7 +11,8 @@ import { readConfig } from '../src/config.ts';
 import type { Role } from '../src/domain/account.ts';
 import { mintToken } from '../src/gateway/auth.ts';
 import { silentLog } from '../src/logger.ts';
-import { performanceKeys } from '../src/lua/keys.ts';
+import { performanceKeys, warmPerformancesKey } from '../src/lua/keys.ts';
+import { migrate } from '../src/persist/migrate.ts';
 
 export const testSecret = 'a-secret-of-the-tests-32-bytes-long!';
 
@@ -203,6 +204,19 @@ export async function whileLocked<Result>(
     await connection.query('COMMIT');
     await connection.end();
   }
+}
+
+/**
+ * The performances that other tests have left are on sale no more: call it before a gateway starts that must not warm them,
+ * and whose jobs must not look at them first.
+ */
+export async function closeEarlierSales(): Promise<void> {
+  // The first file of a run meets an empty database.
+  await migrate(mysqlUrl());
+  await query('UPDATE performances SET starts_at = NOW(3) - INTERVAL 1 DAY');
+  const redis = redisClient();
+  await redis.del(warmPerformancesKey);
+  redis.disconnect();
 }
 
 /** A counter of the MySQL server, of all its sessions. */

@@ -10,7 +10,7 @@ import { systemClock } from '../src/lib/clock.ts';
 import { silentLog } from '../src/logger.ts';
 import { RedisConnection } from '../src/lua/connection.ts';
 import { readView } from '../src/lua/inventory.ts';
-import { leaseKey, performanceKeys, settleChannel, settledChannel, warmPerformancesKey } from '../src/lua/keys.ts';
+import { leaseKey, performanceKeys, settleChannel, settledChannel } from '../src/lua/keys.ts';
 import { RedisHoldStore } from '../src/lua/store.ts';
 import { Database } from '../src/persist/database.ts';
 import { pay as payInMysql } from '../src/persist/payments.ts';
@@ -19,6 +19,7 @@ import { lookForDrift, type ReconcileSources, secondLookMs } from '../src/schedu
 import { reconcileSources } from '../src/scheduler/reconcile-sources.ts';
 import {
   call,
+  closeEarlierSales,
   countByStatus,
   createPerformance,
   crowd,
@@ -26,7 +27,6 @@ import {
   holdSending,
   metricOf,
   newUserId,
-  query,
   redisClient,
   type Sending,
   seededRandom,
@@ -55,9 +55,7 @@ let sources: ReconcileSources;
 
 beforeAll(async () => {
   redis = redisClient();
-  // What other tests have left would be warmed at the start, and looked at first.
-  await query('UPDATE performances SET starts_at = NOW(3) - INTERVAL 1 DAY');
-  await redis.del(warmPerformancesKey);
+  await closeEarlierSales();
   gateway = await startGateway();
   url = gateway.url;
   connection = new RedisConnection([inject('redisUrl')], silentLog);

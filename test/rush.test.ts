@@ -5,6 +5,7 @@ import {
   acknowledged,
   brokenPromises,
   call,
+  closeEarlierSales,
   countByStatus,
   createPerformance,
   crowd,
@@ -44,6 +45,7 @@ describe.each(['persisted', 'held'])('a rush with FASTPASS_ACK=%s', (ack) => {
   let url: string;
 
   beforeAll(async () => {
+    await closeEarlierSales();
     gateway = await spawnGateway({ FASTPASS_ACK: ack });
     url = gateway.url;
   });
