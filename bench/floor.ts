@@ -8,13 +8,13 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import { mintToken } from '../src/gateway/auth.ts';
 import { type Gateway, startGateway } from './load/gateway.ts';
+import { type RoundOptions, readRoundOptions } from './load/options.ts';
 import { say } from './load/progress.ts';
 import { onStage, type Stage } from './load/stage.ts';
 import { startStores } from './load/stores.ts';
-import { type Generator, hasWrk, type LoadResult, load } from './load/wrk.ts';
+import { type Generator, type LoadResult, load } from './load/wrk.ts';
 
 export const help = `npm run bench -- floor [options]
   --seconds N       seconds a measurement            (3)
@@ -26,20 +26,12 @@ export const help = `npm run bench -- floor [options]
   --json            the result as JSON on stdout
   --help`;
 
+const defaults = { seconds: 3, rounds: 5, connections: 1000, users: 40_000, seats: 40_000 };
 const jwtSecret = 'a-secret-of-the-bench-32-bytes-long!!';
 const idleHolds = 200;
 
 /** Targets: a share of the floor each, and milliseconds for one hold alone. */
 const targets = { refusal: 0.4, held: 0.3, persisted: 0.2, idleMs: 5 } as const;
-
-interface Options {
-  readonly seconds: number;
-  readonly rounds: number;
-  readonly connections: number;
-  readonly users: number;
-  readonly seats: number;
-  readonly generator: Generator;
-}
 
 interface Contestant {
   readonly name: 'floor' | 'refusal' | 'held' | 'persisted';
@@ -146,7 +138,7 @@ export function middle(numbers: readonly number[]): number {
   return [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? 0;
 }
 
-async function measure(stage: Stage, options: Options): Promise<FloorResult> {
+async function measure(stage: Stage, options: RoundOptions): Promise<FloorResult> {
   const { seconds, rounds, connections, users, seats, generator } = options;
   const folder = mkdtempSync(join(tmpdir(), 'fastpass-bench-'));
   await stage.add(async () => ({ stop: async () => rmSync(folder, { recursive: true, force: true }) }));
@@ -219,7 +211,7 @@ async function committed(gateway: Gateway): Promise<void> {
 
 function resultOf(
   resultsOf: ReadonlyMap<string, readonly LoadResult[]>,
-  options: Options,
+  options: RoundOptions,
   idleMs: number,
 ): FloorResult {
   const perSecondOf = (name: string): number => middle((resultsOf.get(name) ?? []).map((result) => result.perSecond));
@@ -248,33 +240,10 @@ function print(result: FloorResult): void {
 
 /** Runs the bench; returns the exit code: 0 measured, 2 usage. */
 export async function main(args: readonly string[]): Promise<number> {
-  const { values } = parseArgs({
-    args: [...args],
-    options: {
-      seconds: { type: 'string', default: '3' },
-      rounds: { type: 'string', default: '5' },
-      connections: { type: 'string', default: '1000' },
-      users: { type: 'string', default: '40000' },
-      seats: { type: 'string', default: '40000' },
-      generator: { type: 'string' },
-      json: { type: 'boolean', default: false },
-      help: { type: 'boolean', default: false },
-    },
-  });
-  if (values.help) {
-    process.stdout.write(`${help}\n`);
-    return 0;
-  }
-  const numbers = [values.seconds, values.rounds, values.connections, values.users, values.seats].map(Number);
-  const [seconds, rounds, connections, users, seats] = numbers as [number, number, number, number, number];
-  const generator = values.generator ?? ((await hasWrk()) ? 'wrk' : 'autocannon');
-  if (numbers.some((number) => !Number.isInteger(number) || number < 1) || !['wrk', 'autocannon'].includes(generator)) {
-    process.stderr.write(`${help}\n`);
-    return 2;
-  }
-  const options = { seconds, rounds, connections, users, seats, generator: generator as Generator };
+  const options = await readRoundOptions(args, help, defaults);
+  if (typeof options === 'number') return options;
   const result = await onStage((stage) => measure(stage, options));
-  if (values.json) process.stdout.write(`${JSON.stringify(result)}\n`);
+  if (options.json) process.stdout.write(`${JSON.stringify(result)}\n`);
   else print(result);
   return 0;
 }

@@ -6,15 +6,15 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { mintToken } from '../src/gateway/auth.ts';
 import { middle, Seller } from './floor.ts';
 import { type Gateway, startGateway } from './load/gateway.ts';
+import { type RoundOptions, readRoundOptions } from './load/options.ts';
 import { cpuTimeOf } from './load/process-usage.ts';
 import { say } from './load/progress.ts';
 import { onStage, type Stage } from './load/stage.ts';
 import { startStores } from './load/stores.ts';
-import { type Generator, hasWrk, load } from './load/wrk.ts';
+import { type Generator, load } from './load/wrk.ts';
 
 export const help = `npm run bench -- metrics [options]
   --seconds N       seconds a measurement            (2)
@@ -26,20 +26,12 @@ export const help = `npm run bench -- metrics [options]
   --json            the result as JSON on stdout
   --help`;
 
+const defaults = { seconds: 2, rounds: 15, connections: 200, users: 20_000, seats: 40_000 };
 const jwtSecret = 'a-secret-of-the-bench-32-bytes-long!!';
 const takenSeats = 1000;
 const scrapeIntervalMs = 1000;
 /** Processor time a request that the metrics may cost. */
 const costMax = 0.03;
-
-interface Options {
-  readonly seconds: number;
-  readonly rounds: number;
-  readonly connections: number;
-  readonly users: number;
-  readonly seats: number;
-  readonly generator: Generator;
-}
 
 interface Measured {
   readonly perSecond: number;
@@ -80,7 +72,7 @@ async function whileScraped<Result>(url: string, work: Promise<Result>): Promise
   }
 }
 
-async function measure(stage: Stage, options: Options): Promise<MetricsResult> {
+async function measure(stage: Stage, options: RoundOptions): Promise<MetricsResult> {
   const { seconds, rounds, connections, users, seats, generator } = options;
   const folder = mkdtempSync(join(tmpdir(), 'fastpass-bench-'));
   await stage.add(async () => ({ stop: async () => rmSync(folder, { recursive: true, force: true }) }));
@@ -181,33 +173,10 @@ function print({ generator, rows }: MetricsResult): void {
 
 /** Runs the bench; returns the exit code: 0 measured, 2 usage. */
 export async function main(args: readonly string[]): Promise<number> {
-  const { values } = parseArgs({
-    args: [...args],
-    options: {
-      seconds: { type: 'string', default: '2' },
-      rounds: { type: 'string', default: '15' },
-      connections: { type: 'string', default: '200' },
-      users: { type: 'string', default: '20000' },
-      seats: { type: 'string', default: '40000' },
-      generator: { type: 'string' },
-      json: { type: 'boolean', default: false },
-      help: { type: 'boolean', default: false },
-    },
-  });
-  if (values.help) {
-    process.stdout.write(`${help}\n`);
-    return 0;
-  }
-  const numbers = [values.seconds, values.rounds, values.connections, values.users, values.seats].map(Number);
-  const [seconds, rounds, connections, users, seats] = numbers as [number, number, number, number, number];
-  const generator = values.generator ?? ((await hasWrk()) ? 'wrk' : 'autocannon');
-  if (numbers.some((number) => !Number.isInteger(number) || number < 1) || !['wrk', 'autocannon'].includes(generator)) {
-    process.stderr.write(`${help}\n`);
-    return 2;
-  }
-  const options = { seconds, rounds, connections, users, seats, generator: generator as Generator };
+  const options = await readRoundOptions(args, help, defaults);
+  if (typeof options === 'number') return options;
   const result = await onStage((stage) => measure(stage, options));
-  if (values.json) process.stdout.write(`${JSON.stringify(result)}\n`);
+  if (options.json) process.stdout.write(`${JSON.stringify(result)}\n`);
   else print(result);
   return 0;
 }

@@ -1,10 +1,9 @@
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import mysql, { type RowDataPacket } from 'mysql2/promise';
-import { afterAll, beforeAll, describe, expect, inject, it, test } from 'vitest';
-import { migrate } from '../src/persist/migrate.ts';
-import { bringUpToDate, fillDatabase } from './statements-fill.ts';
+import type { RowDataPacket } from 'mysql2/promise';
+import { afterAll, beforeAll, describe, expect, it, test } from 'vitest';
+import { createFilledDatabase, type OwnDatabase } from '../test/own-database.ts';
 import { type Shape, shapeFor } from './statements-model.ts';
 import { shapeOfSql } from './statements-recorder.ts';
 import { faultsOfResult, reportOf, type StatementsResult } from './statements-report.ts';
@@ -56,27 +55,18 @@ test('a statement has one shape, however many rows it is about', () => {
 });
 
 describe('the sale that the bench fills a database with', () => {
-  const name = `fastpass_statements_${Math.random().toString(36).slice(2)}`;
   const shape: Shape = shapeFor(6000);
-  let server: mysql.Connection;
+  let own: OwnDatabase;
 
   beforeAll(async () => {
-    server = await mysql.createConnection(inject('mysqlUrl'));
-    await server.query(`CREATE DATABASE ${name}`);
-    const url = new URL(inject('mysqlUrl'));
-    url.pathname = `/${name}`;
-    await migrate(url.href);
-    await fillDatabase(url.href, shape, { done: 0 }, () => {});
-    await bringUpToDate(url.href, shape);
-    await server.query(`USE ${name}`);
+    own = await createFilledDatabase(shape);
   });
   afterAll(async () => {
-    await server.query(`DROP DATABASE ${name}`);
-    await server.end();
+    await own.drop();
   });
 
   async function count(sql: string): Promise<number> {
-    const [rows] = await server.query<RowDataPacket[]>(`SELECT COUNT(*) AS number FROM ${sql}`);
+    const [rows] = await own.server.query<RowDataPacket[]>(`SELECT COUNT(*) AS number FROM ${sql}`);
     return rows[0]!['number'];
   }
 

@@ -18,7 +18,8 @@ import {
 } from './harness.ts';
 import { newPerformanceId, seated } from './hold-store.contract.ts';
 import { balanceOf, cancel, charge, hold, pay } from './money.ts';
-import { createOwnDatabase, type PrivateRedis, startPrivateRedis } from './private-stores.ts';
+import { createOwnDatabase } from './own-database.ts';
+import { type PrivateRedis, startPrivateRedis } from './private-stores.ts';
 import { connectRedis } from './redis-under-test.ts';
 import { recovered } from './reliability.ts';
 import { expectPromisesKept, openSale, rushThrough } from './sales.ts';

@@ -3,13 +3,8 @@ import { afterAll, beforeAll, describe, expect, it, type TestContext } from 'vit
 import { processIdentity, signalProcess } from '../src/embedded/process-identity.ts';
 import { call, createPerformance, type GatewayProcess, newUserId, spawnGateway, until } from './harness.ts';
 import { hold } from './money.ts';
-import {
-  createOwnDatabase,
-  privateFolder,
-  removeFolder,
-  startPrivateMysql,
-  startPrivateRedis,
-} from './private-stores.ts';
+import { createOwnDatabase } from './own-database.ts';
+import { privateFolder, removeFolder, startPrivateMysql, startPrivateRedis } from './private-stores.ts';
 import { recovered } from './reliability.ts';
 import { openSocket, type TestSocket } from './socket.ts';
 

@@ -1,7 +1,3 @@
-/** The ledgers on real MySQL as the contracts want them: in a database of their own, which `close` removes. */
-import { randomBytes } from 'node:crypto';
-import mysql from 'mysql2/promise';
-import { inject } from 'vitest';
 import { entryTypeName } from '../src/domain/account.ts';
 import { uuidFromBytes, uuidToBytes } from '../src/domain/ids.ts';
 import { silentLog } from '../src/logger.ts';
@@ -17,6 +13,7 @@ import { MysqlRoomLedger } from '../src/persist/room-ledger.ts';
 import { writeRoom } from '../src/persist/rooms.ts';
 import type { LedgerUnderTest } from './ledger.contract.ts';
 import type { MoneyUnderTest } from './money-ledger.contract.ts';
+import { createOwnDatabase } from './own-database.ts';
 import type { RoomLedgerUnderTest } from './room-ledger.contract.ts';
 
 export interface MysqlUnderTest extends LedgerUnderTest, MoneyUnderTest, RoomLedgerUnderTest {
@@ -29,15 +26,11 @@ export interface MysqlOptions {
 }
 
 export async function openMysqlLedger(options: MysqlOptions = {}): Promise<MysqlUnderTest> {
-  const name = `fastpass_ledger_${randomBytes(8).toString('hex')}`;
-  const server = await mysql.createConnection(inject('mysqlUrl'));
-  await server.query(`CREATE DATABASE ${name}`);
-  const url = new URL(inject('mysqlUrl'));
-  url.pathname = `/${name}`;
-  await migrate(url.href);
-  const database = new Database(url.href, silentLog, options.connectionsMax);
+  const own = await createOwnDatabase();
+  await migrate(own.url);
+  const database = new Database(own.url, silentLog, options.connectionsMax);
   // The gateways of a cluster have a pool each.
-  const other = new Database(url.href, silentLog, options.connectionsMax);
+  const other = new Database(own.url, silentLog, options.connectionsMax);
   return {
     database,
     ledger: new MysqlLedger(database, options.onExpired),
@@ -69,8 +62,7 @@ export async function openMysqlLedger(options: MysqlOptions = {}): Promise<Mysql
     },
     async close() {
       await Promise.all([database.close(), other.close()]);
-      await server.query(`DROP DATABASE ${name}`);
-      await server.end();
+      await own.drop();
     },
   };
 }

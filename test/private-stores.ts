@@ -3,13 +3,12 @@ import { copyFileSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Redis } from 'ioredis';
-import { inject } from 'vitest';
 import { type GuardedProcess, spawnGuarded } from '../src/embedded/guardian.ts';
 import { type EmbeddedServer, startEmbeddedMysql } from '../src/embedded/index.ts';
 import { signalProcess } from '../src/embedded/process-identity.ts';
 import { findPrograms } from '../src/embedded/programs.ts';
 import { freePort } from '../src/embedded/supervise.ts';
-import { query, until } from './harness.ts';
+import { until } from './harness.ts';
 
 const dataDir = join(dirname(dirname(fileURLToPath(import.meta.url))), '.data');
 
@@ -152,20 +151,6 @@ export async function startPrivateMysql(): Promise<PrivateMysql> {
     async stop() {
       await kill();
       removeFolder(folder);
-    },
-  };
-}
-
-/** An empty database of its own on the run's MySQL; for tests whose Redis is not the run's either. */
-export async function createOwnDatabase(): Promise<{ readonly url: string; drop(): Promise<void> }> {
-  const name = `fastpass_faults_${process.pid}`;
-  await query(`CREATE DATABASE ${name}`);
-  const url = new URL(inject('mysqlUrl'));
-  url.pathname = name;
-  return {
-    url: url.href,
-    async drop() {
-      await query(`DROP DATABASE ${name}`);
     },
   };
 }

@@ -18,7 +18,8 @@ import {
   until,
   useStores,
 } from './harness.ts';
-import { createOwnDatabase, type PrivateRedis, startPrivateRedis } from './private-stores.ts';
+import { createOwnDatabase } from './own-database.ts';
+import { type PrivateRedis, startPrivateRedis } from './private-stores.ts';
 import { type Prometheus, promtool, type RuleState, startPrometheus } from './prometheus-server.ts';
 import { closeSockets, joinAll, joinSending, openRoom, watch } from './rooms.ts';
 

@@ -1,15 +1,14 @@
 /** Tests run on MariaDB, and MySQL is promised as well: everything that is sent is read by a grammar of MySQL too. */
 import { readdirSync, readFileSync } from 'node:fs';
-import mysql, { format, type SqlValue } from 'mysql2/promise';
+import { format, type SqlValue } from 'mysql2/promise';
 import nodeSqlParser from 'node-sql-parser';
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { askBatches, askEverything } from '../bench/statements-asked.ts';
-import { bringUpToDate, fillDatabase } from '../bench/statements-fill.ts';
 import { asking, findGrounds } from '../bench/statements-measure.ts';
 import { shapeFor } from '../bench/statements-model.ts';
 import { silentLog } from '../src/logger.ts';
 import { Database } from '../src/persist/database.ts';
-import { migrate } from '../src/persist/migrate.ts';
+import { createFilledDatabase, type OwnDatabase } from './own-database.ts';
 import { startFiles, textsWritten, writtenAndNotAsked } from './statements.ts';
 
 /**
@@ -88,22 +87,15 @@ describe('the grammar of MySQL', () => {
   });
 
   describe('of what is sent', () => {
-    const name = `fastpass_grammar_${Math.random().toString(36).slice(2)}`;
     const asked = new Set<string>();
     const sent = new Set<string>();
-    let server: mysql.Connection;
+    let own: OwnDatabase;
     let database: Database;
 
     beforeAll(async () => {
-      server = await mysql.createConnection(inject('mysqlUrl'));
-      await server.query(`CREATE DATABASE ${name}`);
-      const url = new URL(inject('mysqlUrl'));
-      url.pathname = `/${name}`;
-      await migrate(url.href);
       const shape = shapeFor(2000);
-      await fillDatabase(url.href, shape, { done: 0 }, () => {});
-      await bringUpToDate(url.href, shape);
-      database = new Database(url.href, silentLog);
+      own = await createFilledDatabase(shape);
+      database = new Database(own.url, silentLog);
       const ask = asking(database, () => ({
         statement: ({ sql, parameters, run }) => {
           asked.add(sql);
@@ -118,8 +110,7 @@ describe('the grammar of MySQL', () => {
     });
     afterAll(async () => {
       await database.close();
-      await server.query(`DROP DATABASE ${name}`);
-      await server.end();
+      await own.drop();
     });
 
     it('reads everything that stands in src/persist, with its values', () => {

@@ -45,7 +45,7 @@ const waitMsNoticed = 100;
 /**
  * How long MySQL may refuse an acknowledged hold. The one before it may be on its way in another transaction; or its places
  * come from a hold whose end MySQL learns from the journal or from the next expiry: after an outage that takes its time. One
- * second lost such holds (`npm run simulate`, seeds 428 and 3638).
+ * second lost such holds in the simulation (test/simulation).
  */
 const acknowledgedConflictMsMax = 30_000;
 

@@ -1,7 +1,7 @@
 -- Removes journal entries whose holds MySQL has settled. Safe to run twice.
 -- A load under way may have read MySQL before that and would find the holds neither there nor here: it is made void.
 --
--- KEYS[1] meta   KEYS[2] journal   (as in hold.lua)   KEYS[3] void   (as in release.lua)
+-- KEYS[1] meta   KEYS[2] journal   (as in hold.lua)   KEYS[3] void   (as in warm.lua)
 -- ARGV[1..]      entry ids
 --
 -- Returns the number of entries removed.

@@ -1,6 +1,6 @@
 -- Puts the settings of a waiting room in place, those of MySQL, unless newer ones are here. Safe to run twice.
 --
--- KEYS[1] meta   KEYS[2] queue   (as in queue-serve.lua)   KEYS[3] void   (as in release.lua)
+-- KEYS[1] meta   KEYS[2] queue   (as in queue-serve.lua)   KEYS[3] void   (as in warm.lua)
 -- ARGV[1] revision      of the settings
 -- ARGV[2..]             fields and values of the queue hash: mode, rate, maxActive, passMs, opensAt, draw
 --

@@ -1,15 +1,12 @@
-/** Sized for 10 million reservations: every statement of the running system must find its rows by an index. */
-import mysql from 'mysql2/promise';
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { askBatches, askEverything } from '../../bench/statements-asked.ts';
-import { bringUpToDate, fillDatabase } from '../../bench/statements-fill.ts';
 import { asking, findGrounds } from '../../bench/statements-measure.ts';
 import { shapeFor } from '../../bench/statements-model.ts';
 import { explain, faultsOf, type PlanLine, rowsOf, type Watcher } from '../../bench/statements-recorder.ts';
+import { createFilledDatabase, type OwnDatabase } from '../../test/own-database.ts';
 import { writtenAndNotAsked } from '../../test/statements.ts';
 import { silentLog } from '../logger.ts';
 import { Database } from './database.ts';
-import { migrate } from './migrate.ts';
 import { deleteOutbox, readOutbox, writeOutbox } from './outbox.ts';
 import { listReservations } from './reservations.ts';
 
@@ -25,22 +22,14 @@ interface Explained {
 }
 
 describe('a database of thousands of reservations', () => {
-  const name = `fastpass_plans_${Math.random().toString(36).slice(2)}`;
   const explained: Explained[] = [];
   const asked = new Set<string>();
-  let server: mysql.Connection;
+  let own: OwnDatabase;
   let database: Database;
 
   beforeAll(async () => {
-    server = await mysql.createConnection(inject('mysqlUrl'));
-    await server.query(`CREATE DATABASE ${name}`);
-    const url = new URL(inject('mysqlUrl'));
-    url.pathname = `/${name}`;
-    await migrate(url.href);
-    await fillDatabase(url.href, shape, { done: 0 }, () => {});
-    await bringUpToDate(url.href, shape);
-    await server.query(`USE ${name}`);
-    database = new Database(url.href, silentLog);
+    own = await createFilledDatabase(shape);
+    database = new Database(own.url, silentLog);
     const ask = asking(database, explaining);
     for (const ground of await findGrounds(database, shape)) {
       await askEverything(ask, database, ground);
@@ -49,8 +38,7 @@ describe('a database of thousands of reservations', () => {
   });
   afterAll(async () => {
     await database.close();
-    await server.query(`DROP DATABASE ${name}`);
-    await server.end();
+    await own.drop();
   });
 
   /** Explains where and when the statement is about to run. */
