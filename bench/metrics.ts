@@ -3,16 +3,13 @@
  * interleaved within one run, in turns of who is first; the middle of the rounds' ratios counts. The cost is that of the
  * gateway's processor time a request, which other load on the machine changes less than requests a second.
  */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { mintToken } from '../src/gateway/auth.ts';
-import { middle, Seller } from './floor.ts';
 import { type Gateway, startGateway } from './load/gateway.ts';
 import { type RoundOptions, readRoundOptions } from './load/options.ts';
 import { cpuTimeOf } from './load/process-usage.ts';
 import { say } from './load/progress.ts';
+import { jwtSecret, Seller, writeTokens } from './load/seller.ts';
 import { onStage, type Stage } from './load/stage.ts';
+import { middle } from './load/statistics.ts';
 import { startStores } from './load/stores.ts';
 import { type Generator, load } from './load/wrk.ts';
 
@@ -27,7 +24,6 @@ export const help = `npm run bench -- metrics [options]
   --help`;
 
 const defaults = { seconds: 2, rounds: 15, connections: 200, users: 20_000, seats: 40_000 };
-const jwtSecret = 'a-secret-of-the-bench-32-bytes-long!!';
 const takenSeats = 1000;
 const scrapeIntervalMs = 1000;
 /** Processor time a request that the metrics may cost. */
@@ -74,11 +70,7 @@ async function whileScraped<Result>(url: string, work: Promise<Result>): Promise
 
 async function measure(stage: Stage, options: RoundOptions): Promise<MetricsResult> {
   const { seconds, rounds, connections, users, seats, generator } = options;
-  const folder = mkdtempSync(join(tmpdir(), 'fastpass-bench-'));
-  await stage.add(async () => ({ stop: async () => rmSync(folder, { recursive: true, force: true }) }));
-  const tokensPath = join(folder, 'tokens');
-  const tokens = Array.from({ length: users }, (_, i) => mintToken(jwtSecret, 1000 + i, 'user', 24 * 3600));
-  writeFileSync(tokensPath, tokens.join('\n'));
+  const tokensPath = await writeTokens(stage, users);
   const { REDIS_URL: redisUrl, MYSQL_URL: mysqlUrl } = process.env;
   const stores = await stage.add(() => startStores({ name: 'bench', redisUrl, mysqlUrl, say }));
   const common = { redisUrl: stores.redisUrl, mysqlUrl: stores.mysqlUrl, jwtSecret, workers: 1 };

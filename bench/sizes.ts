@@ -13,8 +13,8 @@ import { type Gateway, startGateway } from './load/gateway.ts';
 import { say } from './load/progress.ts';
 import { onStage, type Stage } from './load/stage.ts';
 import { startStores } from './load/stores.ts';
-import { createSale, userIdOf } from './rush-sale.ts';
-import { Room } from './sockets-room.ts';
+import { createSale, userIdOf } from './rush/sale.ts';
+import { Room } from './sockets/room.ts';
 
 export const help = `npm run bench -- sizes [options]
   --halls N,N,...    seats of the halls, each held two by two    (1000,20000,100000)

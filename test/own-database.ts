@@ -2,8 +2,8 @@
 import { randomBytes } from 'node:crypto';
 import mysql from 'mysql2/promise';
 import { inject } from 'vitest';
-import { bringUpToDate, fillDatabase } from '../bench/statements-fill.ts';
-import type { Shape } from '../bench/statements-model.ts';
+import { bringUpToDate, fillDatabase } from '../bench/statements/fill.ts';
+import type { Shape } from '../bench/statements/model.ts';
 import { migrate } from '../src/persist/migrate.ts';
 
 export interface OwnDatabase {

@@ -112,3 +112,14 @@ async function stopChild(child: ChildProcess, exited: Promise<void>): Promise<vo
   await exited;
   clearTimeout(limit);
 }
+
+/** Resolves when MySQL has every hold of the gateway; rejects after a minute. */
+export async function committed(gateway: Gateway): Promise<void> {
+  const endMs = performance.now() + 60_000;
+  for (;;) {
+    const text = await (await fetch(`${gateway.url}/metrics`)).text();
+    if (/^fastpass_commit_depth 0$/m.test(text)) return;
+    if (performance.now() > endMs) throw new Error('holds were not committed within a minute');
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}

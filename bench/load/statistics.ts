@@ -28,6 +28,11 @@ export function latencyOf(samplesMs: Float64Array): Latency {
   };
 }
 
+/** The middle one; 0 of none. */
+export function middle(numbers: readonly number[]): number {
+  return [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? 0;
+}
+
 /** Numbers between 0 and 1 that are the same for the same seed (mulberry32). */
 export function seededRandom(seed: number): () => number {
   let state = seed >>> 0;

@@ -14,6 +14,9 @@ import type { Stoppable } from './stage.ts';
 export interface Stores extends Stoppable {
   readonly redisUrl: string;
   readonly mysqlUrl: string;
+  /** Process numbers of those that were started here; null for others. */
+  readonly redisPid: number | null;
+  readonly mysqlPid: number | null;
 }
 
 export interface StoresOptions {
@@ -50,7 +53,14 @@ export async function startStores(options: StoresOptions): Promise<Stores> {
     await stop();
     throw failed.reason;
   }
-  return { redisUrl: serverOf(starts[0])?.url ?? redisUrl, mysqlUrl: serverOf(starts[1])?.url ?? mysqlUrl, stop };
+  const [redis, mysql] = starts.map(serverOf);
+  return {
+    redisUrl: redis?.url ?? redisUrl,
+    mysqlUrl: mysql?.url ?? mysqlUrl,
+    redisPid: redis?.pid ?? null,
+    mysqlPid: mysql?.pid ?? null,
+    stop,
+  };
 }
 
 function serverOf(start: PromiseSettledResult<EmbeddedServer | null>): EmbeddedServer | null {

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { askBatches, askEverything } from '../../bench/statements-asked.ts';
-import { asking, findGrounds } from '../../bench/statements-measure.ts';
-import { shapeFor } from '../../bench/statements-model.ts';
-import { explain, faultsOf, type PlanLine, rowsOf, type Watcher } from '../../bench/statements-recorder.ts';
+import { askBatches, askEverything } from '../../bench/statements/asked.ts';
+import { asking, findGrounds } from '../../bench/statements/measure.ts';
+import { shapeFor } from '../../bench/statements/model.ts';
+import { explain, faultsOf, type PlanLine, rowsOf, type Watcher } from '../../bench/statements/recorder.ts';
 import { createFilledDatabase, type OwnDatabase } from '../../test/own-database.ts';
 import { writtenAndNotAsked } from '../../test/statements.ts';
 import { silentLog } from '../logger.ts';

@@ -1,7 +1,7 @@
 /** Starts the floor of the sockets as a process of its own. */
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import type { Stoppable } from './load/stage.ts';
+import type { Stoppable } from '../load/stage.ts';
 
 export interface Floor extends Stoppable {
   readonly url: string;
@@ -18,8 +18,8 @@ export interface FloorOptions {
 
 // As the gateway's: the nursery's size must not make the difference.
 const nodeFlags = ['--max-semi-space-size=64'];
-const serverPath = fileURLToPath(new URL('./sockets-floor-server.ts', import.meta.url));
-const guardUrl = new URL('./load/end-with-parent.ts', import.meta.url).href;
+const serverPath = fileURLToPath(new URL('./floor-server.ts', import.meta.url));
+const guardUrl = new URL('../load/end-with-parent.ts', import.meta.url).href;
 
 /** Rejects when it does not start. */
 export async function startFloor(options: FloorOptions): Promise<Floor> {

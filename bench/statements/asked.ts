@@ -3,14 +3,14 @@
  * on a few rows, and full batches apart. plans.test.ts explains these statements on a small database and finds what is
  * missing here; the statements bench measures them on a large one. What only a start asks (migrations) is not among them.
  */
-import { newReservationId } from '../src/domain/ids.ts';
-import type { Hold } from '../src/domain/reservation.ts';
-import { charge, listEntries, readBalance } from '../src/persist/balances.ts';
-import type { Database } from '../src/persist/database.ts';
-import { persistHolds } from '../src/persist/holds.ts';
-import { isMigrated } from '../src/persist/migrate.ts';
-import { deleteOutbox, readOutbox } from '../src/persist/outbox.ts';
-import { pay, readRefunded, refund } from '../src/persist/payments.ts';
+import { newReservationId } from '../../src/domain/ids.ts';
+import type { Hold } from '../../src/domain/reservation.ts';
+import { charge, listEntries, readBalance } from '../../src/persist/balances.ts';
+import type { Database } from '../../src/persist/database.ts';
+import { persistHolds } from '../../src/persist/holds.ts';
+import { isMigrated } from '../../src/persist/migrate.ts';
+import { deleteOutbox, readOutbox } from '../../src/persist/outbox.ts';
+import { pay, readRefunded, refund } from '../../src/persist/payments.ts';
 import {
   countRemaining,
   insertEvent,
@@ -22,11 +22,11 @@ import {
   readEvent,
   readPerformance,
   readSnapshot,
-} from '../src/persist/performances.ts';
-import { cancelHeld, expireDue } from '../src/persist/releases.ts';
-import { type ListOptions, listReservations, readReservation } from '../src/persist/reservations.ts';
-import { readDraws, readRoom, writeDraw, writeIssued, writeRoom } from '../src/persist/rooms.ts';
-import { deleteEnded, findUser, insertRevoked, insertUser, makeAdmin, readRevoked } from '../src/persist/users.ts';
+} from '../../src/persist/performances.ts';
+import { cancelHeld, expireDue } from '../../src/persist/releases.ts';
+import { type ListOptions, listReservations, readReservation } from '../../src/persist/reservations.ts';
+import { readDraws, readRoom, writeDraw, writeIssued, writeRoom } from '../../src/persist/rooms.ts';
+import { deleteEnded, findUser, insertRevoked, insertUser, makeAdmin, readRevoked } from '../../src/persist/users.ts';
 
 /** What the questions are about. */
 export interface Ground {

@@ -4,8 +4,8 @@
  * Shows go on sale one after the other, some performances of each at once. Every second reservation is given up, most by
  * their time; the one after it takes the same places and is paid. A tenth of all are of regulars. Balances are exact.
  */
-import { EntryType } from '../src/domain/account.ts';
-import { ReservationStatus, SeatStatus } from '../src/domain/reservation.ts';
+import { EntryType } from '../../src/domain/account.ts';
+import { ReservationStatus, SeatStatus } from '../../src/domain/reservation.ts';
 
 export interface Shape {
   readonly reservations: number;

@@ -1,9 +1,9 @@
 /** Measures a server that tells a crowd of sockets their positions once a second: processor time, memory, frames. */
-import type { Headers, Target } from './load/connection.ts';
-import { cpuTimeOf, residentKibOf } from './load/process-usage.ts';
-import { startProgress } from './load/progress.ts';
-import type { Stage } from './load/stage.ts';
-import { Crowd, type Received } from './sockets-crowd.ts';
+import type { Headers, Target } from '../load/connection.ts';
+import { cpuTimeOf, residentKibOf } from '../load/process-usage.ts';
+import { startProgress } from '../load/progress.ts';
+import type { Stage } from '../load/stage.ts';
+import { Crowd, type Received } from './crowd.ts';
 
 export interface Contestant {
   readonly name: string;

@@ -5,17 +5,17 @@
 import { loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 import mysql from 'mysql2/promise';
-import { silentLog } from '../src/logger.ts';
-import { Database, type Statements } from '../src/persist/database.ts';
-import { migrate } from '../src/persist/migrate.ts';
-import { expireDue } from '../src/persist/releases.ts';
-import { say, startProgress } from './load/progress.ts';
-import { onStage, type Stage } from './load/stage.ts';
-import { bringUpToDate, fillDatabase } from './statements-fill.ts';
-import { measure } from './statements-measure.ts';
-import { type Shape, shapeFor } from './statements-model.ts';
-import { faultsOfResult, reportOf, type StatementsResult } from './statements-report.ts';
-import { type StatementsServer, startStatementsServer } from './statements-server.ts';
+import { silentLog } from '../../src/logger.ts';
+import { Database, type Statements } from '../../src/persist/database.ts';
+import { migrate } from '../../src/persist/migrate.ts';
+import { expireDue } from '../../src/persist/releases.ts';
+import { say, startProgress } from '../load/progress.ts';
+import { onStage, type Stage } from '../load/stage.ts';
+import { bringUpToDate, fillDatabase } from './fill.ts';
+import { measure } from './measure.ts';
+import { type Shape, shapeFor } from './model.ts';
+import { faultsOfResult, reportOf, type StatementsResult } from './report.ts';
+import { type StatementsServer, startStatementsServer } from './server.ts';
 
 export const help = `npm run bench -- statements [options]
   --rows N           reservations                        (10000000)

@@ -1,8 +1,8 @@
 /** A waiting room on a gateway, and the users who join it over HTTP. */
-import { mintToken } from '../src/gateway/auth.ts';
-import { Connection, type Headers, headText, requestText, type Target, targetOf } from './load/connection.ts';
-import { fire, openConnections } from './load/fire.ts';
-import { createSale, userIdOf } from './rush-sale.ts';
+import { mintToken } from '../../src/gateway/auth.ts';
+import { Connection, type Headers, headText, requestText, type Target, targetOf } from '../load/connection.ts';
+import { fire, openConnections } from '../load/fire.ts';
+import { createSale, userIdOf } from '../rush/sale.ts';
 
 const adminUserId = 1;
 const tokenSeconds = 3600;

@@ -2,10 +2,10 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-import { startEmbeddedMysql } from '../src/embedded/index.ts';
-import { processIdentity } from '../src/embedded/process-identity.ts';
-import { say } from './load/progress.ts';
-import type { Stoppable } from './load/stage.ts';
+import { startEmbeddedMysql } from '../../src/embedded/index.ts';
+import { processIdentity } from '../../src/embedded/process-identity.ts';
+import { say } from '../load/progress.ts';
+import type { Stoppable } from '../load/stage.ts';
 
 export interface StatementsServer extends Stoppable {
   readonly url: string;
@@ -19,7 +19,7 @@ export interface Filled {
   readonly fillSeconds: number;
 }
 
-const dataDir = fileURLToPath(new URL('../.data', import.meta.url));
+const dataDir = fileURLToPath(new URL('../../.data', import.meta.url));
 const removal = { recursive: true, force: true, maxRetries: 10, retryDelay: 50 } as const;
 
 /**

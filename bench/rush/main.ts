@@ -1,17 +1,17 @@
 /** `npm run rush`: many users on one performance, all at once; then the verdict. See `--help`. */
 import { randomBytes } from 'node:crypto';
-import { targetOf } from './load/connection.ts';
-import { fire, openConnections } from './load/fire.ts';
-import { type Gateway, startGateway } from './load/gateway.ts';
-import { say, startProgress } from './load/progress.ts';
-import { onStage, type Stage } from './load/stage.ts';
-import { latencyOf } from './load/statistics.ts';
-import { startStores } from './load/stores.ts';
-import { type RushOptions, readRushOptions, UsageError, usage } from './rush-options.ts';
-import { type RushResult, renderResult } from './rush-report.ts';
-import { createSale, prepareRequests, userOf } from './rush-sale.ts';
-import { Tally } from './rush-tally.ts';
-import { checkVerdict } from './rush-verdict.ts';
+import { targetOf } from '../load/connection.ts';
+import { fire, openConnections } from '../load/fire.ts';
+import { type Gateway, startGateway } from '../load/gateway.ts';
+import { say, startProgress } from '../load/progress.ts';
+import { onStage, type Stage } from '../load/stage.ts';
+import { latencyOf } from '../load/statistics.ts';
+import { startStores } from '../load/stores.ts';
+import { type RushOptions, readRushOptions, UsageError, usage } from './options.ts';
+import { type RushResult, renderResult } from './report.ts';
+import { createSale, prepareRequests, userOf } from './sale.ts';
+import { Tally } from './tally.ts';
+import { checkVerdict } from './verdict.ts';
 
 interface Place {
   readonly url: string;

@@ -1,8 +1,8 @@
 /** The result of a rush, and how it is printed. */
-import type { Latency } from './load/statistics.ts';
-import type { RushOptions, Sale } from './rush-options.ts';
-import type { Outcome } from './rush-tally.ts';
-import type { Verdict } from './rush-verdict.ts';
+import type { Latency } from '../load/statistics.ts';
+import type { RushOptions, Sale } from './options.ts';
+import type { Outcome } from './tally.ts';
+import type { Verdict } from './verdict.ts';
 
 /** What --json prints. */
 export interface RushResult {

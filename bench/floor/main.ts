@@ -4,17 +4,16 @@
  * hold alone on an idle gateway. Rounds are interleaved, the middle one counts.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { mintToken } from '../src/gateway/auth.ts';
-import { type Gateway, startGateway } from './load/gateway.ts';
-import { type RoundOptions, readRoundOptions } from './load/options.ts';
-import { say } from './load/progress.ts';
-import { onStage, type Stage } from './load/stage.ts';
-import { startStores } from './load/stores.ts';
-import { type Generator, type LoadResult, load } from './load/wrk.ts';
+import { mintToken } from '../../src/gateway/auth.ts';
+import { committed, type Gateway, startGateway } from '../load/gateway.ts';
+import { type RoundOptions, readRoundOptions } from '../load/options.ts';
+import { say } from '../load/progress.ts';
+import { jwtSecret, post, Seller, writeTokens } from '../load/seller.ts';
+import { onStage, type Stage } from '../load/stage.ts';
+import { middle } from '../load/statistics.ts';
+import { startStores } from '../load/stores.ts';
+import { type Generator, type LoadResult, load } from '../load/wrk.ts';
 
 export const help = `npm run bench -- floor [options]
   --seconds N       seconds a measurement            (3)
@@ -27,7 +26,6 @@ export const help = `npm run bench -- floor [options]
   --help`;
 
 const defaults = { seconds: 3, rounds: 5, connections: 1000, users: 40_000, seats: 40_000 };
-const jwtSecret = 'a-secret-of-the-bench-32-bytes-long!!';
 const idleHolds = 200;
 
 /** Targets: a share of the floor each, and milliseconds for one hold alone. */
@@ -56,55 +54,8 @@ export interface FloorResult {
   readonly idleMs: number;
 }
 
-async function api(url: string, path: string, token: string, body: unknown): Promise<Record<string, number>> {
-  const response = await fetch(url + path, {
-    method: 'POST',
-    headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
-    body: JSON.stringify(body),
-  });
-  if (!response.ok) throw new Error(`POST ${path}: ${response.status} ${await response.text()}`);
-  return (await response.json()) as Record<string, number>;
-}
-
-/** Makes performances over the API of one gateway. */
-export class Seller {
-  readonly #url: string;
-  readonly #token = mintToken(jwtSecret, 1, 'admin', 3600);
-  #eventId = 0;
-
-  constructor(url: string) {
-    this.#url = url;
-  }
-
-  async performance(seats: number): Promise<number> {
-    if (this.#eventId === 0) {
-      this.#eventId = (await api(this.#url, '/v1/events', this.#token, { name: 'Bench' }))['eventId']!;
-    }
-    const seating = { kind: 'seated', seats };
-    const body = {
-      startsAt: '2035-01-01T00:00:00Z',
-      price: 1000,
-      holdSeconds: 3600,
-      maxReservationsPerUser: 1000,
-      seating,
-    };
-    const performance = await api(this.#url, `/v1/events/${this.#eventId}/performances`, this.#token, body);
-    return performance['performanceId']!;
-  }
-
-  /** A performance whose seats are all held. */
-  async soldOut(seats: number): Promise<number> {
-    const performanceId = await this.performance(seats);
-    for (let first = 1; first <= seats; first += 100) {
-      const list = Array.from({ length: Math.min(100, seats - first + 1) }, (_, i) => first + i);
-      await api(this.#url, '/v1/reservations', this.#token, { performanceId, seats: list });
-    }
-    return performanceId;
-  }
-}
-
 async function startFloor(): Promise<{ url: string; stop(): Promise<void> }> {
-  const path = fileURLToPath(new URL('./floor-server.ts', import.meta.url));
+  const path = fileURLToPath(new URL('./server.ts', import.meta.url));
   const child: ChildProcess = spawn(process.execPath, [path], { stdio: ['ignore', 'pipe', 'inherit'] });
   const port = await new Promise<string>((resolve, reject) => {
     child.stdout?.once('data', (data: Buffer) => resolve(data.toString().trim()));
@@ -127,26 +78,15 @@ async function measureIdle(gateway: Gateway, seller: Seller): Promise<number> {
   const times: number[] = [];
   for (let seat = 1; seat <= idleHolds; seat++) {
     const startMs = performance.now();
-    await api(gateway.url, '/v1/reservations', token, { performanceId, seats: [seat] });
+    await post(`${gateway.url}/v1/reservations`, token, { performanceId, seats: [seat] });
     times.push(performance.now() - startMs);
   }
   return middle(times);
 }
 
-/** The middle one; 0 of none. */
-export function middle(numbers: readonly number[]): number {
-  return [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? 0;
-}
-
 async function measure(stage: Stage, options: RoundOptions): Promise<FloorResult> {
   const { seconds, rounds, connections, users, seats, generator } = options;
-  const folder = mkdtempSync(join(tmpdir(), 'fastpass-bench-'));
-  await stage.add(async () => ({ stop: async () => rmSync(folder, { recursive: true, force: true }) }));
-  const tokensPath = join(folder, 'tokens');
-  say(`minting ${users} tokens ...`);
-  const tokens = Array.from({ length: users }, (_, i) => mintToken(jwtSecret, 1000 + i, 'user', 24 * 3600));
-  writeFileSync(tokensPath, tokens.join('\n'));
-
+  const tokensPath = await writeTokens(stage, users);
   const { REDIS_URL: redisUrl, MYSQL_URL: mysqlUrl } = process.env;
   const stores = await stage.add(() => startStores({ name: 'bench', redisUrl, mysqlUrl, say }));
   const floor = await stage.add(startFloor);
@@ -196,17 +136,6 @@ async function measure(stage: Stage, options: RoundOptions): Promise<FloorResult
     }
   }
   return resultOf(resultsOf, options, idleMs);
-}
-
-/** Resolves when MySQL has every hold of the gateway. */
-async function committed(gateway: Gateway): Promise<void> {
-  const endMs = performance.now() + 60_000;
-  for (;;) {
-    const text = await (await fetch(`${gateway.url}/metrics`)).text();
-    if (/^fastpass_commit_depth 0$/m.test(text)) return;
-    if (performance.now() > endMs) throw new Error('holds were not committed within a minute');
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
 }
 
 function resultOf(

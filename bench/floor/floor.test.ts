@@ -2,9 +2,9 @@ import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect, inject, test } from 'vitest';
-import type { FloorResult } from './floor.ts';
+import type { FloorResult } from './main.ts';
 
-const mainPath = fileURLToPath(new URL('./main.ts', import.meta.url));
+const mainPath = fileURLToPath(new URL('../main.ts', import.meta.url));
 
 test('the floor bench measures every contestant and prints its share of the floor', async () => {
   const tiny = ['--seconds', '1', '--rounds', '1', '--connections', '5', '--users', '50', '--seats', '20000'];

@@ -1,9 +1,9 @@
 /** Asks MySQL everything the running system asks, and takes the time and the plan of each statement. */
-import type { Database, Statements } from '../src/persist/database.ts';
-import { percentile } from './load/statistics.ts';
-import { type Ask, askBatches, askEverything, type Ground } from './statements-asked.ts';
-import { isSeated, performancesPerEvent, type Shape } from './statements-model.ts';
-import { explain, faultsOf, type PlanLine, rowsOf, shapeOfSql, type Watcher, watched } from './statements-recorder.ts';
+import type { Database, Statements } from '../../src/persist/database.ts';
+import { percentile } from '../load/statistics.ts';
+import { type Ask, askBatches, askEverything, type Ground } from './asked.ts';
+import { isSeated, performancesPerEvent, type Shape } from './model.ts';
+import { explain, faultsOf, type PlanLine, rowsOf, shapeOfSql, type Watcher, watched } from './recorder.ts';
 
 /** Rounds take turns on as many grounds: what is warm is not one page alone. */
 const groundCount = 5;

@@ -1,10 +1,10 @@
 /** Did the sale come out exactly? Compares what clients were told with what stands in MySQL. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import mysql, { type Connection, type RowDataPacket } from 'mysql2/promise';
-import { uuidFromBytes } from '../src/domain/ids.ts';
-import type { Sale } from './rush-options.ts';
-import { userIdOf } from './rush-sale.ts';
-import type { Tally } from './rush-tally.ts';
+import { uuidFromBytes } from '../../src/domain/ids.ts';
+import type { Sale } from './options.ts';
+import { userIdOf } from './sale.ts';
+import type { Tally } from './tally.ts';
 
 export interface Check {
   readonly name: string;

@@ -4,18 +4,18 @@
  * what Redis does for a tick. The bare loop runs before and after the gateway; their mean is compared with it.
  */
 import { parseArgs } from 'node:util';
-import { targetOf } from './load/connection.ts';
-import { type Gateway, startGateway } from './load/gateway.ts';
-import { cpuTimeOf, residentKibOf } from './load/process-usage.ts';
-import { say } from './load/progress.ts';
-import { type CommandCounts, callsBetween, RedisCommands, sumOf } from './load/redis-commands.ts';
-import { onStage, type Stage } from './load/stage.ts';
-import { startStores } from './load/stores.ts';
-import type { Crowd } from './sockets-crowd.ts';
-import { startFloor } from './sockets-floor.ts';
-import { type Measured, measure, sleep, warmUpTicksOf } from './sockets-measure.ts';
-import { renderSockets, requirementsOf, type SocketsResult } from './sockets-report.ts';
-import { Room } from './sockets-room.ts';
+import { targetOf } from '../load/connection.ts';
+import { type Gateway, startGateway } from '../load/gateway.ts';
+import { cpuTimeOf, residentKibOf } from '../load/process-usage.ts';
+import { say } from '../load/progress.ts';
+import { type CommandCounts, callsBetween, RedisCommands, sumOf } from '../load/redis-commands.ts';
+import { onStage, type Stage } from '../load/stage.ts';
+import { startStores } from '../load/stores.ts';
+import type { Crowd } from './crowd.ts';
+import { startFloor } from './floor.ts';
+import { type Measured, measure, sleep, warmUpTicksOf } from './measure.ts';
+import { renderSockets, requirementsOf, type SocketsResult } from './report.ts';
+import { Room } from './room.ts';
 
 const socketsMax = 19_000;
 const ticksMax = 30;

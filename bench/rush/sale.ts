@@ -1,9 +1,9 @@
 /** The performance that is rushed, and the text of every request. */
-import { FastpassClient, type Result } from '../src/client/index.ts';
-import { mintToken } from '../src/gateway/auth.ts';
-import { Connection, headText, requestText, type Target } from './load/connection.ts';
-import { seededRandom } from './load/statistics.ts';
-import type { RushOptions, Sale } from './rush-options.ts';
+import { FastpassClient, type Result } from '../../src/client/index.ts';
+import { mintToken } from '../../src/gateway/auth.ts';
+import { Connection, headText, requestText, type Target } from '../load/connection.ts';
+import { seededRandom } from '../load/statistics.ts';
+import type { RushOptions, Sale } from './options.ts';
 
 /** Far above the ids of accounts: the users of a rush are nobody's. */
 const userIdFirst = 1_000_000_000_001;

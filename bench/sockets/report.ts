@@ -1,5 +1,5 @@
 /** The result of the sockets' bench: what is required, and how it is printed. */
-import type { Measured } from './sockets-measure.ts';
+import type { Measured } from './measure.ts';
 
 /** What --json prints. */
 export interface SocketsResult {

@@ -1,5 +1,5 @@
 /** Stands between src/persist and MySQL: hands each statement of its functions to a watcher, and asks how it would run. */
-import type { Parameter, Statements } from '../src/persist/database.ts';
+import type { Parameter, Statements } from '../../src/persist/database.ts';
 
 /** A statement that is about to run. */
 export interface Asked {

@@ -1,6 +1,6 @@
 /** Many WebSockets that are told their positions: counts what each of them gets. */
-import type { Headers, Target } from './load/connection.ts';
-import { WebSocketClient, type WebSocketListener } from './load/web-socket.ts';
+import type { Headers, Target } from '../load/connection.ts';
+import { WebSocketClient, type WebSocketListener } from '../load/web-socket.ts';
 
 export interface CrowdOptions {
   readonly target: Target;

@@ -1,5 +1,5 @@
 /** What the statements bench prints, and whether the requirement is met. */
-import type { Measured, Measurement, Times } from './statements-measure.ts';
+import type { Measured, Measurement, Times } from './measure.ts';
 
 /** A statement's middle time over the rounds must be under this. */
 const limitMs = 5;

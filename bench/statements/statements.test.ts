@@ -3,12 +3,12 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import type { RowDataPacket } from 'mysql2/promise';
 import { afterAll, beforeAll, describe, expect, it, test } from 'vitest';
-import { createFilledDatabase, type OwnDatabase } from '../test/own-database.ts';
-import { type Shape, shapeFor } from './statements-model.ts';
-import { shapeOfSql } from './statements-recorder.ts';
-import { faultsOfResult, reportOf, type StatementsResult } from './statements-report.ts';
+import { createFilledDatabase, type OwnDatabase } from '../../test/own-database.ts';
+import { type Shape, shapeFor } from './model.ts';
+import { shapeOfSql } from './recorder.ts';
+import { faultsOfResult, reportOf, type StatementsResult } from './report.ts';
 
-const mainPath = fileURLToPath(new URL('./main.ts', import.meta.url));
+const mainPath = fileURLToPath(new URL('../main.ts', import.meta.url));
 
 test('the statements bench explains and measures every statement on a database of its own', async () => {
   // Past some thousands of rows the plans are those of a large database.

@@ -1,6 +1,6 @@
 /** The command line of the rush. */
 import { parseArgs } from 'node:util';
-import { targetOf } from './load/connection.ts';
+import { targetOf } from '../load/connection.ts';
 
 /** What is sold. Every request of a capacity sale wants `party` places, of a seated one `seatsPerRequest` random seats. */
 export type Sale =

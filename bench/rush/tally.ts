@@ -1,5 +1,5 @@
 /** Counts the answers of a rush as they come. */
-import type { Answer } from './load/response.ts';
+import type { Answer } from '../load/response.ts';
 
 /** A 201. */
 export interface Granted {

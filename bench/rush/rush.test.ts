@@ -3,14 +3,14 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import { call, createPerformance, query, startGateway, testSecret } from '../test/harness.ts';
-import { readRushOptions } from './rush-options.ts';
-import type { RushResult } from './rush-report.ts';
-import { userIdOf } from './rush-sale.ts';
-import { Tally } from './rush-tally.ts';
-import { checkVerdict } from './rush-verdict.ts';
+import { call, createPerformance, query, startGateway, testSecret } from '../../test/harness.ts';
+import { readRushOptions } from './options.ts';
+import type { RushResult } from './report.ts';
+import { userIdOf } from './sale.ts';
+import { Tally } from './tally.ts';
+import { checkVerdict } from './verdict.ts';
 
-const rushPath = fileURLToPath(new URL('./rush.ts', import.meta.url));
+const rushPath = fileURLToPath(new URL('./main.ts', import.meta.url));
 
 interface Run {
   readonly exitCode: number | null;

@@ -3,8 +3,8 @@
  * table in the order of its primary key and on a connection of its own. The schema stays as the migrations made it.
  */
 import mysql, { type Connection } from 'mysql2/promise';
-import { EntryType } from '../src/domain/account.ts';
-import { toDateTime } from '../src/persist/database.ts';
+import { EntryType } from '../../src/domain/account.ts';
+import { toDateTime } from '../../src/persist/database.ts';
 import {
   capacityOf,
   type Entry,
@@ -14,7 +14,7 @@ import {
   Sale,
   type Shape,
   type Sold,
-} from './statements-model.ts';
+} from './model.ts';
 
 const reservationsPerStatement = 4000;
 const rowsPerStatement = 10_000;
