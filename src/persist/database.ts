@@ -271,9 +271,13 @@ export function placeholders(row: string, count: number): string {
   return new Array<string>(count).fill(row).join(', ');
 }
 
+export function isUuid(text: string): boolean {
+  return uuidPattern.test(text);
+}
+
 /** A UUID as the literal of a BINARY(16). Throws RangeError on any other text. */
 export function uuidLiteral(id: string): string {
-  if (!uuidPattern.test(id)) throw new RangeError('not a UUID');
+  if (!isUuid(id)) throw new RangeError('not a UUID');
   return `x'${id.slice(0, 8)}${id.slice(9, 13)}${id.slice(14, 18)}${id.slice(19, 23)}${id.slice(24)}'`;
 }
 
