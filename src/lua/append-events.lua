@@ -1,5 +1,5 @@
 -- Appends what happened in one transaction to the stream for other services: its lines are read here, so that the relay only
--- hands them on (5 us an event less in the gateway than a command an event). Run twice it appends twice, with the same ids.
+-- hands them on (13 us of the gateway an event less than a command each; 2.9 us of Redis). Run twice it appends twice, with the same ids.
 --
 -- KEYS[1] events        stream: id, type, reservationId, performanceId, userId, and amount of payments
 -- ARGV[1] rowId         the first half of the ids
@@ -17,23 +17,29 @@ for name in string.gmatch(ARGV[3], '%S+') do
   names[#names + 1] = name
 end
 
-local events = {}
-for line in string.gmatch(lines, '[^\n]+') do
-  local kind, reservationId, performanceId, userId, amount = string.match(line, '^(%d+) (%S+) (%d+) (%d+) ?(%d*)$')
-  local name = kind and names[tonumber(kind) + 1]
-  if not name then
-    return redis.error_reply('ERR no event: ' .. line)
+-- Of each event: type, reservationId, performanceId, userId, amount or ''; all are read before the first is appended.
+local fields, next = {}, 1
+for from, kind, reservationId, performanceId, userId, amount, to in string.gmatch(lines, '()(%d+) (%S+) (%d+) (%d+) ?(%d*)()') do
+  local name = names[kind + 1]
+  if from ~= next or not name then
+    break
   end
-  events[#events + 1] = { name, reservationId, performanceId, userId, amount }
+  local count = #fields
+  fields[count + 1], fields[count + 2], fields[count + 3], fields[count + 4], fields[count + 5] = name, reservationId, performanceId, userId, amount
+  next = to + 1
+end
+if next <= #lines then
+  return redis.error_reply('ERR no event: ' .. string.sub(lines, next, next + 100))
 end
 
-for i = 1, #events do
-  local event = events[i]
-  local id = rowId .. '-' .. (i - 1)
-  if event[5] == '' then
-    redis.call('XADD', eventsKey, 'MAXLEN', '~', keptMax, '*', 'id', id, 'type', event[1], 'reservationId', event[2], 'performanceId', event[3], 'userId', event[4])
+for i = 1, #fields, 5 do
+  local id = rowId .. '-' .. string.format('%d', (i - 1) / 5)
+  local type, reservationId, performanceId, userId, amount = unpack(fields, i, i + 4)
+  if amount == '' then
+    redis.call('XADD', eventsKey, '*', 'id', id, 'type', type, 'reservationId', reservationId, 'performanceId', performanceId, 'userId', userId)
   else
-    redis.call('XADD', eventsKey, 'MAXLEN', '~', keptMax, '*', 'id', id, 'type', event[1], 'reservationId', event[2], 'performanceId', event[3], 'userId', event[4], 'amount', event[5])
+    redis.call('XADD', eventsKey, '*', 'id', id, 'type', type, 'reservationId', reservationId, 'performanceId', performanceId, 'userId', userId, 'amount', amount)
   end
 end
-return #events
+redis.call('XTRIM', eventsKey, 'MAXLEN', '~', keptMax)
+return #fields / 5
