@@ -1,5 +1,6 @@
 -- Appends what happened in one transaction to the stream for other services: its lines are read here, so that the relay only
--- hands them on (13 us of the gateway an event less than a command each; 2.9 us of Redis). Run twice it appends twice, with the same ids.
+-- hands them on (13 us of the gateway an event less than a command each; 2.9 us of Redis). Run twice it appends twice, with
+-- the same ids.
 --
 -- KEYS[1] events        stream: id, type, reservationId, performanceId, userId, and amount of payments
 -- ARGV[1] rowId         the first half of the ids
