@@ -5,6 +5,9 @@
  */
 import { Counter } from 'k6/metrics';
 
+/** k6 has a console; its types leave that to those of the DOM, which have much that k6 has not. */
+const { console } = /** @type {{ console: { error(text: string): void } }} */ (/** @type {unknown} */ (globalThis));
+
 const wrongAnswers = new Counter('wrong_answers');
 const shownMax = 3;
 let shown = 0;

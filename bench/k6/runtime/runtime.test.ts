@@ -29,8 +29,18 @@ const http = `import http from 'k6/http';`;
 const refused: [string, number, string, string][] = [
   ['a module it does not have', exitCodes.scriptException, 'k6/ws', scriptOf(`import ws from 'k6/ws';`, once)],
   ['a module of Node', exitCodes.scriptException, 'node:fs', scriptOf(`import fs from 'node:fs';`, once)],
-  ['a name its module does not have', exitCodes.scriptException, 'sleeep', scriptOf(`import { sleeep } from 'k6';`, once)],
-  ['a name a default export does not have', exitCodes.scriptException, 'has no fetch', scriptOf(`${http} http.fetch;`, once)],
+  [
+    'a name its module does not have',
+    exitCodes.scriptException,
+    'sleeep',
+    scriptOf(`import { sleeep } from 'k6';`, once),
+  ],
+  [
+    'a name a default export does not have',
+    exitCodes.scriptException,
+    'has no fetch',
+    scriptOf(`${http} http.fetch;`, once),
+  ],
   ['a request in the init context', exitCodes.scriptException, 'init', scriptOf(`${http} http.get('http://x');`, once)],
   ['an unknown option', exitCodes.invalidConfig, 'has no vuss', scriptOf('', '{ vuss: 1 }')],
   [
@@ -60,15 +70,11 @@ const refused: [string, number, string, string][] = [
   ],
 ];
 
-it.each(refused)(
-  '%s ends the run with %i: %s',
-  { timeout: timeoutMs },
-  async (_, code, why, text) => {
-    const { exitCode, errors, iterations } = await run(text);
-    expect([exitCode, iterations]).toEqual([code, 0]);
-    expect(errors.join()).toContain(why);
-  },
-);
+it.each(refused)('%s ends the run with %i: %s', { timeout: timeoutMs }, async (_, code, why, text) => {
+  const { exitCode, errors, iterations } = await run(text);
+  expect([exitCode, iterations]).toEqual([code, 0]);
+  expect(errors.join()).toContain(why);
+});
 
 it('each VU has an init context and a copy of the data of its own', { timeout: timeoutMs }, async () => {
   const head = `${counting} let turns = 0; export function setup() { return { list: [1] }; }`;
