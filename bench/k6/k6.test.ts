@@ -82,8 +82,8 @@ describe('a script does not begin', () => {
 
   it.each([
     ['USERS', 'a whole number', { USERS: 'many' }],
-    ['JWT_SECRET', 'is required', { JWT_SECRET: '' }],
-    ['JWT_SECRET', '32 bytes', { JWT_SECRET: 'short' }],
+    ['JWT_SECRET', 'is required', { USERS: '2', JWT_SECRET: '' }],
+    ['JWT_SECRET', '32 bytes', { USERS: '2', JWT_SECRET: 'short' }],
   ])('with a wrong %s: %s', { timeout: timeoutMs }, async (name, why, settings) => {
     const outcome = await run('rush-once', settings);
     expect(outcome.exitCode).toBe(107);

@@ -3,11 +3,9 @@ import { demandFields, durationMs, isCount, isDuration, isFields, isText } from 
 
 /** One scenario, with the defaults of k6. */
 export interface Scenario {
-  readonly name: string;
   readonly executor: string;
-  readonly vus: number;
   readonly vusMax: number;
-  /** Of each VU, or of all together. */
+  /** Of each VU. */
   readonly iterations: number;
   /** Iterations begun per second. */
   readonly ratePerSecond: number;
@@ -20,6 +18,9 @@ export interface Options {
   /** Expressions by metric or `metric{tag:value}`. */
   readonly thresholds: Readonly<Record<string, readonly string[]>>;
 }
+
+/** Threads that a small machine bears. */
+const vusMax = 40;
 
 const isList = (value: unknown): boolean => Array.isArray(value) && value.length > 0 && value.every(isText);
 const isThresholds = (value: unknown): boolean => isFields(value) && Object.values(Object(value)).every(isList);
@@ -35,10 +36,8 @@ const optionChecks = {
 } as const;
 
 const common = { executor: isText, gracefulStop: isDuration } as const;
-const iterating = { ...common, vus: isCount, iterations: isCount, maxDuration: isDuration } as const;
 const executorChecks: Readonly<Record<string, Parameters<typeof demandFields>[2]>> = {
-  'per-vu-iterations': iterating,
-  'shared-iterations': iterating,
+  'per-vu-iterations': { ...common, vus: isCount, iterations: isCount, maxDuration: isDuration },
   'constant-arrival-rate': {
     ...common,
     rate: isCount,
@@ -71,7 +70,9 @@ export function readOptions(value: unknown): Options {
   };
   const [first, ...others] = Object.entries(scenarios ?? {});
   if (first === undefined || others.length > 0) throw new Error('this runtime runs one scenario');
-  return { scenario: scenarioOf(...first), thresholds };
+  const scenario = scenarioOf(...first);
+  if (scenario.vusMax > vusMax) throw new Error(`${scenario.vusMax} VUs: this runtime has ${vusMax} at most`);
+  return { scenario, thresholds };
 }
 
 function scenarioOf(name: string, fields: Fields): Scenario {
@@ -80,10 +81,9 @@ function scenarioOf(name: string, fields: Fields): Scenario {
   demandFields(`scenario ${name}`, fields, checks);
   const { executor, vus = 1, iterations = 1, maxDuration = '10m', gracefulStop = '30s' } = fields;
   const gracefulStopMs = durationMs(gracefulStop);
-  const shared = { name, executor, gracefulStopMs };
+  const shared = { executor, gracefulStopMs };
   if (executor !== 'constant-arrival-rate') {
-    if (executor === 'shared-iterations' && iterations < vus) throw new Error('fewer iterations than VUs');
-    return { ...shared, vus, vusMax: vus, iterations, ratePerSecond: 0, durationMs: durationMs(maxDuration) };
+    return { ...shared, vusMax: vus, iterations, ratePerSecond: 0, durationMs: durationMs(maxDuration) };
   }
   const { rate, timeUnit = '1s', duration, preAllocatedVUs, maxVUs = preAllocatedVUs } = fields;
   if (rate === undefined || duration === undefined || preAllocatedVUs === undefined || maxVUs === undefined) {
@@ -92,6 +92,5 @@ function scenarioOf(name: string, fields: Fields): Scenario {
   if (maxVUs < preAllocatedVUs) throw new Error('maxVUs is less than preAllocatedVUs');
   if (durationMs(duration) < 1000) throw new Error('a duration is a second or more');
   const ratePerSecond = (rate * 1000) / durationMs(timeUnit);
-  const all = { ...shared, vus: preAllocatedVUs, vusMax: maxVUs, ratePerSecond, iterations: 0 };
-  return { ...all, durationMs: durationMs(duration) };
+  return { ...shared, vusMax: maxVUs, iterations: 0, ratePerSecond, durationMs: durationMs(duration) };
 }

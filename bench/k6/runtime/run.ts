@@ -12,12 +12,9 @@ export interface RunResult {
   readonly iterations: number;
   readonly requests: number;
   readonly thresholds: readonly Verdict[];
-  /** What scripts threw; k6 shows it and goes on, but for the init context and `setup`. */
+  /** What scripts threw; k6 shows it and goes on, but for the init context, `setup` and `teardown`. */
   readonly errors: readonly string[];
 }
-
-/** Threads that a small machine bears. */
-const vusMax = 40;
 
 class Run {
   readonly metrics = new Metrics();
@@ -47,13 +44,8 @@ class Run {
   }
 
   /** One iteration of a VU; an interrupted one counts for nothing. */
-  async iterate(vu: Vu, scenario: Scenario): Promise<void> {
-    const turn = {
-      vu: vu.id,
-      scenario: scenario.name,
-      iterationInTest: this.#lastTurn++,
-      iterationOfVu: vu.iterations++,
-    };
+  async iterate(vu: Vu): Promise<void> {
+    const turn = { vu: vu.id, iterationInTest: this.#lastTurn++, iterationOfVu: vu.iterations++ };
     try {
       this.take(await vu.order({ kind: 'turn', turn, data: this.data }));
     } catch (thrown) {
@@ -62,18 +54,13 @@ class Run {
   }
 }
 
-async function repeat(run: Run, scenario: Scenario, vu: Vu, mayBegin: () => boolean): Promise<void> {
-  while (mayBegin()) await run.iterate(vu, scenario);
-}
-
-/** Each VU so many times, or all of them together; none begins after the maximal duration. */
-async function runIterations(run: Run, scenario: Scenario, workers: readonly Vu[], endMs: number): Promise<void> {
-  const { executor, iterations } = scenario;
-  const isInTime = (): boolean => performance.now() < endMs;
-  let shared = iterations;
-  const mayBegin = (vu: Vu): boolean =>
-    isInTime() && (executor === 'shared-iterations' ? shared-- > 0 : vu.iterations < iterations);
-  await Promise.all(workers.map((vu) => repeat(run, scenario, vu, () => mayBegin(vu))));
+/** Each VU so many times, one after the other; none begins after the maximal duration. */
+async function runIterations(run: Run, { iterations, durationMs }: Scenario, workers: readonly Vu[]): Promise<void> {
+  const endMs = performance.now() + durationMs;
+  const repeat = async (vu: Vu): Promise<void> => {
+    while (vu.iterations < iterations && performance.now() < endMs) await run.iterate(vu);
+  };
+  await Promise.all(workers.map(repeat));
 }
 
 /** An iteration begins at each of the times that the rate gives, where a VU is free; else it is dropped. */
@@ -87,13 +74,12 @@ async function runArrivals(run: Run, scenario: Scenario, workers: readonly Vu[])
     if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs));
     const vu = free.shift();
     if (vu === undefined) run.metrics.add([{ metric: 'dropped_iterations', value: 1, tags: {} }]);
-    else underWay.push(run.iterate(vu, scenario).then(() => void free.push(vu)));
+    else underWay.push(run.iterate(vu).then(() => void free.push(vu)));
   }
   await Promise.all(underWay);
 }
 
 async function runScenario(run: Run, scenario: Scenario): Promise<void> {
-  if (scenario.vusMax > vusMax) throw new Error(`${scenario.vusMax} VUs: this runtime has ${vusMax} at most`);
   // The first one is for setup and teardown.
   while (run.vus.length <= scenario.vusMax) await run.addVu();
   const workers = run.vus.slice(1);
@@ -103,11 +89,11 @@ async function runScenario(run: Run, scenario: Scenario): Promise<void> {
   };
   const limit = setTimeout(interrupt, durationMs + gracefulStopMs);
   if (executor === 'constant-arrival-rate') await runArrivals(run, scenario, workers);
-  else await runIterations(run, scenario, workers, performance.now() + durationMs);
+  else await runIterations(run, scenario, workers);
   clearTimeout(limit);
 }
 
-/** Runs the script at a file URL to its end. Never rejects for what the script does: the exit code and the errors tell. */
+/** Runs the script at a file URL to its end. What the script does wrong, the exit code and the errors tell. */
 export async function runScript(script: string): Promise<RunResult> {
   const run = new Run(script);
   const startMs = performance.now();
@@ -130,8 +116,9 @@ export async function runScript(script: string): Promise<RunResult> {
     run.data = run.take(await first.order({ kind: 'setup' })).json;
     if (run.errors.length > 0) return resultOf(exitCodes.scriptException);
     await runScenario(run, options.scenario);
-    run.take(await first.order({ kind: 'teardown', data: run.data }));
+    const { errors } = run.take(await first.order({ kind: 'teardown', data: run.data }));
     const verdicts = run.metrics.decide(options.thresholds, (performance.now() - startMs) / 1000);
+    if (errors.length > 0) return resultOf(exitCodes.scriptException, verdicts);
     return resultOf(verdicts.every(({ isKept }) => isKept) ? exitCodes.ok : exitCodes.thresholds, verdicts);
   } finally {
     await Promise.all(run.vus.map((vu) => vu.stop()));

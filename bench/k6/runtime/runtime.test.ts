@@ -55,6 +55,7 @@ const refused: [string, number, string, string][] = [
     'has no rate',
     scriptOf('', once.replace('vus:', 'rate: 1, vus:')),
   ],
+  ['too many VUs', exitCodes.invalidConfig, '41 VUs', scriptOf('', once.replace('vus: 2', 'vus: 41'))],
   ['a wrong value of an option', exitCodes.invalidConfig, 'wrong vus', scriptOf('', once.replace('vus: 2', 'vus: 0'))],
   [
     'a threshold without a metric',
@@ -74,6 +75,13 @@ it.each(refused)('%s ends the run with %i: %s', { timeout: timeoutMs }, async (_
   const { exitCode, errors, iterations } = await run(text);
   expect([exitCode, iterations]).toEqual([code, 0]);
   expect(errors.join()).toContain(why);
+});
+
+it('a script that fails in teardown has failed, whatever its thresholds say', { timeout: timeoutMs }, async () => {
+  const head = `export function teardown() { throw new Error('no end'); }`;
+  const { exitCode, errors, iterations } = await run(scriptOf(head, once));
+  expect([exitCode, iterations]).toEqual([exitCodes.scriptException, 4]);
+  expect(errors.join()).toContain('no end');
 });
 
 it('each VU has an init context and a copy of the data of its own', { timeout: timeoutMs }, async () => {

@@ -14,13 +14,15 @@ export type Outcome = RunResult & { readonly stderr: string; readonly broken: re
 
 type Settings = Readonly<Record<string, string>>;
 
+/** Less than a test has. */
+const runTimeoutMs = 55_000;
 const runtimePath = fileURLToPath(new URL('./main.ts', import.meta.url));
 
-/** Runs a program to its end, with nothing in its environment but `settings` and the PATH. */
+/** Runs a program to its end, 55 seconds at most (its code is null then), with nothing in its environment but `settings` and the PATH. */
 export function runProgram(path: string, args: readonly string[], settings: Settings = {}): Promise<Ended> {
   return new Promise((resolve, reject) => {
     const env = { PATH: process.env['PATH'] ?? '', ...settings };
-    const child = spawn(path, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(path, args, { env, stdio: ['ignore', 'pipe', 'pipe'], timeout: runTimeoutMs });
     let [stdout, stderr] = ['', ''];
     child.stdout.on('data', (data: Buffer) => (stdout += data));
     child.stderr.on('data', (data: Buffer) => (stderr += data));

@@ -20,7 +20,6 @@ export interface HttpAnswer {
 
 export interface Turn {
   readonly vu: number;
-  readonly scenario: string;
   readonly iterationInTest: number;
   readonly iterationOfVu: number;
 }
