@@ -13,11 +13,17 @@ function linesOf(events: readonly OutboxEvent[]): string {
   return events.map(lineOf).join('\n');
 }
 
-/** Inside the transaction of what happened: one row, however many events. */
+/**
+ * What is written inside the transaction of what happened: one row, however many events, one at least. As a literal, as the
+ * rows of the holds beside it: looking for what to escape took longer than writing it.
+ */
+export function outboxText(events: readonly OutboxEvent[]): string {
+  return `INSERT INTO outbox (events) VALUES ('${linesOf(events)}')`;
+}
+
+/** Inside the transaction of what happened. */
 export async function writeOutbox(statements: Statements, events: readonly OutboxEvent[]): Promise<void> {
-  if (events.length === 0) return;
-  // As a literal, as the rows of the holds beside it: looking for what to escape took longer than writing it.
-  await statements.write(`INSERT INTO outbox (events) VALUES ('${linesOf(events)}')`);
+  if (events.length > 0) await statements.write(outboxText(events));
 }
 
 /**
