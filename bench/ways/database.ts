@@ -43,10 +43,7 @@ export const tables = [
   ) ENGINE=InnoDB`,
 ];
 
-/**
- * Transactions under way at a time. Commits share a write to the disk, so that more of them are faster up to a point; 16, 24
- * and 32 made no difference on two cores, and the server takes 200 connections in all.
- */
+/** Transactions under way at a time: those that commit together share a write to the disk. The server takes 200 in all. */
 const connectionsMax = 24;
 const deadlocksMax = 3;
 

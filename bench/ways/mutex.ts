@@ -1,4 +1,4 @@
-/** (e) A mutex a seat in this process around a transaction: right for as long as there is one process. */
+/** (e) A mutex a seat (async-mutex, what people take) around a transaction: right for as long as there is one process. */
 import { Mutex } from 'async-mutex';
 import type { Places, Way } from './contract.ts';
 import { createTransactions, takeUnchanged } from './database.ts';

@@ -1,5 +1,5 @@
 /**
- * (h) Requests over a queue of RabbitMQ, a consumer that sells them in batches, replies over direct reply-to. Messages are
+ * (h) RabbitMQ, with amqplib, the client that Node programs have for it. Requests over a queue of RabbitMQ, a consumer that sells them in batches, replies over direct reply-to. Messages are
  * not written to the disk: nobody has an answer before MySQL has the seat, and who has none asks again.
  */
 import { type Channel, type ConsumeMessage, connect } from 'amqplib';
@@ -47,7 +47,10 @@ async function consume(channel: Channel, mysqlUrl: string): Promise<void> {
 
 export async function createRabbitmq({ amqpUrl, mysqlUrl }: Places): Promise<Way> {
   // Connections of their own: a consumer that is held back must not hold back who publishes.
-  const [asking, selling] = await Promise.all([connect(amqpUrl), connect(amqpUrl)]);
+  const [asking, selling] = await Promise.all([
+    connect(amqpUrl, { noDelay: true }),
+    connect(amqpUrl, { noDelay: true }),
+  ]);
   const channel = await asking.createChannel();
   const consumer = await selling.createChannel();
   await channel.assertQueue(queue, { durable: true });

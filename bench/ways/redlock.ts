@@ -6,8 +6,8 @@ import { createTransactions, takeUnchanged } from './database.ts';
 import { lockKey } from './keys.ts';
 
 const lockMs = 5000;
-/** Far under the library's 200 ms, about the time of one transaction: a lock that is free again is not left lying. */
-const retryDelayMs = 10;
+/** Far under the library's 200 ms: about the time of a transaction and its wait for a connection. */
+const retryDelayMs = 20;
 const waitMsMax = 10_000;
 
 export function createRedlock({ redisUrl, mysqlUrl }: Places): Way {

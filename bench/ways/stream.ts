@@ -14,30 +14,29 @@ const blockMs = 1000;
 /** Of those that are sold; more do not wait, for the server has no more connections. */
 const logLengthMax = 100_000;
 
+/** Of this consumer, in its group. */
+const seller = randomUUID();
+
 type Entry = readonly [id: string, fields: readonly string[]];
 
 /** Sells until the process ends. Rejects with the first fault of a store. */
 async function consume(redisUrl: string, mysqlUrl: string): Promise<never> {
   const pool = createTransactions(mysqlUrl);
   // A read that waits holds up all that comes behind it on its connection.
-  const [reader, writer] = [new Redis(redisUrl), new Redis(redisUrl)];
+  const reader = new Redis(redisUrl);
+  const writer = new Redis(redisUrl, { enableAutoPipelining: true });
   const from = ['STREAMS', streamKey, '>'] as const;
   for (;;) {
-    const read = await reader.xreadgroup('GROUP', group, randomSeller, 'COUNT', batchMax, 'BLOCK', blockMs, ...from);
+    const read = await reader.xreadgroup('GROUP', group, seller, 'COUNT', batchMax, 'BLOCK', blockMs, ...from);
     const entries = ((read as [string, Entry[]][] | null)?.[0]?.[1] ?? []) as Entry[];
     if (entries.length === 0) continue;
     const holds = entries.map(([, fields]) => holdOf(fields[1]!));
     const outcomes = await sellBatch(pool, holds);
     const replies = holds.map(({ reservationId }, i) => [reservationId, outcomes[i]!]);
-    await writer
-      .pipeline()
-      .publish(repliesChannel, JSON.stringify(replies))
-      .xack(streamKey, group, ...entries.map(([id]) => id))
-      .exec();
+    const ids = entries.map(([id]) => id);
+    await Promise.all([writer.publish(repliesChannel, JSON.stringify(replies)), writer.xack(streamKey, group, ...ids)]);
   }
 }
-
-const randomSeller = randomUUID();
 
 export async function createStream({ redisUrl, mysqlUrl }: Places): Promise<Way> {
   // What one turn of the loop appends goes out together.
