@@ -4,6 +4,7 @@ import * as metrics from './metrics.ts';
 import * as sizes from './sizes.ts';
 import * as sockets from './sockets/main.ts';
 import * as statements from './statements/main.ts';
+import * as ways from './ways/main.ts';
 
 const benches: Readonly<Record<string, { readonly help: string; main(args: readonly string[]): Promise<number> }>> = {
   floor,
@@ -11,6 +12,7 @@ const benches: Readonly<Record<string, { readonly help: string; main(args: reado
   sizes,
   sockets,
   statements,
+  ways,
 };
 
 const [name = '', ...args] = process.argv.slice(2);

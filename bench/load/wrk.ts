@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import autocannon from 'autocannon';
+import { percentile } from './statistics.ts';
 
 export type Generator = 'wrk' | 'autocannon';
 
@@ -16,6 +17,8 @@ export interface LoadOptions {
   readonly seatsPerPerformance: number;
   /** Requests of earlier runs on the same performances. */
   readonly first: number;
+  /** How often each seat is asked for, one request behind the other; once where it is left out. */
+  readonly asks?: number;
 }
 
 export interface LoadResult {
@@ -26,9 +29,12 @@ export interface LoadResult {
   /** Connections lost and requests without an answer. */
   readonly failed: number;
   readonly p50Ms: number;
+  readonly p95Ms: number;
   readonly p99Ms: number;
 }
 
+/** Of wrk, 2 s unless told: slow servers have slow answers, not failed ones. */
+const answerTimeoutSeconds = 10;
 const scriptPath = fileURLToPath(new URL('./wrk-hold.lua', import.meta.url));
 
 /** True when wrk can be run. */
@@ -53,6 +59,7 @@ async function loadWithWrk(options: LoadOptions): Promise<LoadResult> {
     `-c${connections}`,
     `-d${Math.max(1, Math.round(seconds))}s`,
     '--latency',
+    `--timeout=${answerTimeoutSeconds}s`,
     '-s',
     scriptPath,
     url,
@@ -62,6 +69,7 @@ async function loadWithWrk(options: LoadOptions): Promise<LoadResult> {
     PERFORMANCES: options.performanceIds.join(','),
     SEATS: String(options.seatsPerPerformance),
     FIRST: String(options.first),
+    ASKS: String(options.asks ?? 1),
   });
   const number = (pattern: RegExp): number => Number(pattern.exec(output)?.[1] ?? 0);
   const socketErrors = /Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)/.exec(output);
@@ -71,6 +79,7 @@ async function loadWithWrk(options: LoadOptions): Promise<LoadResult> {
     refused: number(/Non-2xx or 3xx responses: (\d+)/),
     failed: (socketErrors ?? []).slice(1).reduce((sum, count) => sum + Number(count), 0),
     p50Ms: milliseconds(/ 50%\s+([\d.]+)(us|ms|s)/.exec(output)),
+    p95Ms: milliseconds(/^p95 (\d+) (us)$/m.exec(output)),
     p99Ms: milliseconds(/ 99%\s+([\d.]+)(us|ms|s)/.exec(output)),
   };
 }
@@ -81,20 +90,24 @@ function milliseconds(match: RegExpExecArray | null): number {
 }
 
 async function loadWithAutocannon(options: LoadOptions): Promise<LoadResult> {
-  const { url, connections, seconds, performanceIds, seatsPerPerformance } = options;
+  const { url, connections, seconds, performanceIds, seatsPerPerformance, asks = 1 } = options;
   const tokens = readFileSync(options.tokensPath, 'utf8').trim().split('\n');
   let sent = options.first;
+  // Its own percentiles go from 90 to 97.5.
+  const timesMs: number[] = [];
   const result = await autocannon({
     url: `${url}/v1/reservations`,
     connections,
     duration: seconds,
     method: 'POST',
+    setupClient: (client) => client.on('response', (_status, _bytes, timeMs) => timesMs.push(timeMs)),
     requests: [
       {
         method: 'POST',
         setupRequest: (request) => {
-          const performanceId = performanceIds[Math.floor(sent / seatsPerPerformance) % performanceIds.length];
-          const body = JSON.stringify({ performanceId, seats: [(sent % seatsPerPerformance) + 1] });
+          const place = Math.floor(sent / asks);
+          const performanceId = performanceIds[Math.floor(place / seatsPerPerformance) % performanceIds.length];
+          const body = JSON.stringify({ performanceId, seats: [(place % seatsPerPerformance) + 1] });
           sent++;
           const authorization = `Bearer ${tokens[sent % tokens.length]}`;
           return { ...request, body, headers: { authorization, 'content-type': 'application/json' } };
@@ -108,6 +121,7 @@ async function loadWithAutocannon(options: LoadOptions): Promise<LoadResult> {
     refused: result.non2xx,
     failed: result.errors + result.timeouts,
     p50Ms: result.latency.p50,
+    p95Ms: percentile(Float64Array.from(timesMs).sort(), 0.95),
     p99Ms: result.latency.p99,
   };
 }
