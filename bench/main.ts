@@ -2,6 +2,7 @@
 import { codeOf } from '../src/lib/errors.ts';
 import * as floor from './floor/main.ts';
 import * as metrics from './metrics.ts';
+import * as queue from './queue/main.ts';
 import * as rush from './rush/ladder.ts';
 import * as sizes from './sizes.ts';
 import * as sockets from './sockets/main.ts';
@@ -10,6 +11,7 @@ import * as statements from './statements/main.ts';
 const benches: Readonly<Record<string, { readonly help: string; main(args: readonly string[]): Promise<number> }>> = {
   floor,
   metrics,
+  queue,
   rush,
   sizes,
   sockets,
