@@ -77,4 +77,9 @@ describe('pace', () => {
     expect(lost).toEqual([1]);
     expect(result.answered).toBe(3);
   });
+
+  it('has nothing to do for no request', async () => {
+    const { result } = await run([], 100, 1);
+    expect(result).toMatchObject({ answered: 0, perSecond: 0, starved: 0, latency: { count: 0, meanMs: 0 } });
+  });
 });

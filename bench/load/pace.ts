@@ -94,6 +94,7 @@ class Pacer {
   /** Resolves when everything was sent or given up. */
   async start(): Promise<void> {
     const { total } = this.#schedule;
+    if (total === 0) return this.#end();
     this.#cpuBefore = process.cpuUsage();
     this.#startAtMs = performance.now() + leadMs;
     const endAtMs = this.#startAtMs + total * this.#intervalMs + drainMsMax;

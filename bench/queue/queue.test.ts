@@ -31,7 +31,7 @@ describe('npm run bench -- queue', () => {
     const [rows, told] = exhibits(result).tables;
     for (const row of rows!.rows) expect(row).toHaveLength(rows!.columns.length);
     expect(told?.rows).toEqual([[4, 0, 'numbers 1 to n, every position right']]);
-  });
+  }, 90_000);
 
   it('refuses more seconds than a place is kept without a sign of life, with exit code 2', async () => {
     const failure = await queue('--seconds', '60').catch((thrown) => thrown);
