@@ -1,13 +1,17 @@
 /** `npm run bench -- NAME [options]`: the benches by name. */
 import * as floor from './floor/main.ts';
+import * as growth from './growth/main.ts';
 import * as metrics from './metrics.ts';
+import * as report from './report/main.ts';
 import * as sizes from './sizes.ts';
 import * as sockets from './sockets/main.ts';
 import * as statements from './statements/main.ts';
 
 const benches: Readonly<Record<string, { readonly help: string; main(args: readonly string[]): Promise<number> }>> = {
   floor,
+  growth,
   metrics,
+  report,
   sizes,
   sockets,
   statements,

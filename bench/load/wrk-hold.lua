@@ -3,6 +3,8 @@
 -- PERFORMANCES ids apart by commas; each is used once by every token, then the next
 -- SEATS        seats of a performance
 -- FIRST        how many requests were sent before: a later run goes on with other seats
+-- SPREAD       1: each request is for the next performance; else one performance after the other
+-- REFUSALS     percent, performance, seats: how many of 100 requests are for a seat of one that is sold out; 0,1,1: none
 local tokens = {}
 for line in io.lines(os.getenv('TOKENS')) do
   tokens[#tokens + 1] = 'POST /v1/reservations HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ' .. line
@@ -14,10 +16,27 @@ for id in string.gmatch(os.getenv('PERFORMANCES'), '%d+') do
 end
 local seats = tonumber(os.getenv('SEATS'))
 local sent = tonumber(os.getenv('FIRST'))
+local isSpread = os.getenv('SPREAD') == '1'
+local percent, soldOut, soldOutSeats = string.match(os.getenv('REFUSALS') or '0,1,1', '(%d+),(%d+),(%d+)')
+percent, soldOutSeats = tonumber(percent), tonumber(soldOutSeats)
+local floor = math.floor
+
+-- The performance and the seat of request number `sent`: refusals lie evenly among the others, which count on without them.
+local function place()
+  local refused = floor(sent * percent / 100)
+  if floor((sent + 1) * percent / 100) > refused then
+    return soldOut, refused % soldOutSeats + 1
+  end
+  local held = sent - refused
+  if isSpread then
+    return performances[held % #performances + 1], floor(held / #performances) % seats + 1
+  end
+  return performances[floor(held / seats) % #performances + 1], held % seats + 1
+end
 
 function request()
-  local performance = performances[math.floor(sent / seats) % #performances + 1]
-  local body = '{"performanceId":' .. performance .. ',"seats":[' .. (sent % seats + 1) .. ']}'
+  local performance, seat = place()
+  local body = '{"performanceId":' .. performance .. ',"seats":[' .. seat .. ']}'
   sent = sent + 1
   return tokens[sent % #tokens + 1] .. #body .. '\r\n\r\n' .. body
 end

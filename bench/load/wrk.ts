@@ -16,6 +16,10 @@ export interface LoadOptions {
   readonly seatsPerPerformance: number;
   /** Requests of earlier runs on the same performances. */
   readonly first: number;
+  /** Each request to the next performance; else one performance after the other. */
+  readonly isSpread?: boolean;
+  /** How many of 100 requests are for a seat of a performance that is sold out. */
+  readonly refusals?: { readonly percent: number; readonly performanceId: number; readonly seats: number };
 }
 
 export interface LoadResult {
@@ -47,12 +51,15 @@ export function load(generator: Generator, options: LoadOptions): Promise<LoadRe
 }
 
 async function loadWithWrk(options: LoadOptions): Promise<LoadResult> {
-  const { url, connections, seconds } = options;
+  const { url, connections, seconds, refusals } = options;
   const args = [
     '-t1',
     `-c${connections}`,
     `-d${Math.max(1, Math.round(seconds))}s`,
     '--latency',
+    // wrk calls an answer that takes longer a failure: with 15,000 connections two seconds, as it has them, are not enough.
+    '--timeout',
+    '10s',
     '-s',
     scriptPath,
     url,
@@ -62,6 +69,8 @@ async function loadWithWrk(options: LoadOptions): Promise<LoadResult> {
     PERFORMANCES: options.performanceIds.join(','),
     SEATS: String(options.seatsPerPerformance),
     FIRST: String(options.first),
+    SPREAD: options.isSpread === true ? '1' : '0',
+    REFUSALS: refusals === undefined ? '0,1,1' : [refusals.percent, refusals.performanceId, refusals.seats].join(','),
   });
   const number = (pattern: RegExp): number => Number(pattern.exec(output)?.[1] ?? 0);
   const socketErrors = /Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)/.exec(output);
@@ -75,13 +84,26 @@ async function loadWithWrk(options: LoadOptions): Promise<LoadResult> {
   };
 }
 
+/** Request number `sent`, as wrk-hold.lua makes it. */
+function holdOf(options: LoadOptions, sent: number): { performanceId: number; seats: [number] } {
+  const { performanceIds, seatsPerPerformance: seats, refusals, isSpread = false } = options;
+  const refused = Math.floor((sent * (refusals?.percent ?? 0)) / 100);
+  if (refusals !== undefined && Math.floor(((sent + 1) * refusals.percent) / 100) > refused) {
+    return { performanceId: refusals.performanceId, seats: [(refused % refusals.seats) + 1] };
+  }
+  const held = sent - refused;
+  const count = performanceIds.length;
+  const [index, seat] = isSpread ? [held, Math.floor(held / count)] : [Math.floor(held / seats), held];
+  return { performanceId: performanceIds[index % count]!, seats: [(seat % seats) + 1] };
+}
+
 function milliseconds(match: RegExpExecArray | null): number {
   const factor = { us: 0.001, ms: 1, s: 1000 }[match?.[2] ?? 'ms'] ?? 1;
   return Number(match?.[1] ?? 0) * factor;
 }
 
 async function loadWithAutocannon(options: LoadOptions): Promise<LoadResult> {
-  const { url, connections, seconds, performanceIds, seatsPerPerformance } = options;
+  const { url, connections, seconds } = options;
   const tokens = readFileSync(options.tokensPath, 'utf8').trim().split('\n');
   let sent = options.first;
   const result = await autocannon({
@@ -93,8 +115,7 @@ async function loadWithAutocannon(options: LoadOptions): Promise<LoadResult> {
       {
         method: 'POST',
         setupRequest: (request) => {
-          const performanceId = performanceIds[Math.floor(sent / seatsPerPerformance) % performanceIds.length];
-          const body = JSON.stringify({ performanceId, seats: [(sent % seatsPerPerformance) + 1] });
+          const body = JSON.stringify(holdOf(options, sent));
           sent++;
           const authorization = `Bearer ${tokens[sent % tokens.length]}`;
           return { ...request, body, headers: { authorization, 'content-type': 'application/json' } };
