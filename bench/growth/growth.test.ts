@@ -53,10 +53,10 @@ test('an unknown axis is wrong usage', async () => {
 describe('what growth found', () => {
   const measured = axes.map(({ name, points }) => ({
     name,
-    rows: points.map(({ value, label }, index) => {
+    rows: points.map((point, index) => {
       return rowOf(
-        value,
-        label,
+        point,
+        10,
         [0.9, 1, 1.1].map((ratio) => ({ ...sample, ratio: ratio - 0.06 * index })),
       );
     }),

@@ -18,7 +18,7 @@ export { exhibits };
 
 export const help = `npm run bench -- growth [options]
   --axes NAME,...   ${axisNames.join(',')}   (all)
-  --seconds N       seconds a measurement                                    (2)
+  --seconds N       seconds a measurement                                    (1)
   --rounds N        rounds, the middle one counts                            (3)
   --connections N   keep-alive connections, but along their own axis         (200)
   --points N        the first points of each axis only                       (all)
@@ -67,7 +67,7 @@ export async function main(args: readonly string[]): Promise<number> {
     args: [...args],
     options: {
       axes: { type: 'string', default: axisNames.join(',') },
-      seconds: { type: 'string', default: '2' },
+      seconds: { type: 'string', default: '1' },
       rounds: { type: 'string', default: '3' },
       connections: { type: 'string', default: '200' },
       points: { type: 'string', default: String(pointsMax) },

@@ -1,4 +1,5 @@
 /** Measures the points of one axis, a gateway each, in rounds that go from the first point through all and back to it. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { committed, type Gateway, startGateway } from '../load/gateway.ts';
 import { say } from '../load/progress.ts';
 import { jwtSecret, type Seller } from '../load/seller.ts';
@@ -8,13 +9,16 @@ import { type Generator, type LoadResult, load } from '../load/wrk.ts';
 import type { Axis, Point } from './axes.ts';
 import { Halls } from './halls.ts';
 import { type GrowthRow, type Measured, rowOf } from './report.ts';
-import { readUsage, type Usage, whileWatched } from './usage.ts';
+import { readUsage, redisBytesOf, requestsOf, type Usage, whileWatched } from './usage.ts';
 
 /** Free seats are made for as many: more than the gateway has ever held. */
 const requestsPerSecondMax = 40_000;
 /** Refused requests cost less: as many in a second, at most. */
 const refusedPerSecondMax = 80_000;
 const warmUpSeconds = 1;
+// Opened in a second: what is answered before all are there is not counted. Beyond 14,000 to one address Linux looks long for
+// free ports, and the gateway's backlog overflows: those left out try again a second later.
+const connectionsASecond = 2000;
 
 export interface Bench {
   readonly stores: Stores;
@@ -32,15 +36,25 @@ interface Runner {
   readonly point: Point;
   readonly gateway: Gateway;
   readonly halls: Halls;
+  /** That Redis has grown by when the first of them were made. */
+  readonly unsoldBytes: number;
 }
 
 type Sample = Omit<Measured, 'ratio'>;
 
 /** Starts a gateway a point, measures, and stops them. */
 export async function measureAxis(stage: Stage, bench: Bench, axis: Axis, points: readonly Point[]) {
-  const { rounds, seconds } = bench;
+  const { rounds, seconds, seller, stores } = bench;
+  // Before their gateways are there: every gateway is asked at each load of a performance, ten thousand times here.
+  const made: Omit<Runner, 'gateway'>[] = [];
+  for (const point of points) {
+    const halls = new Halls(seller, point, requestsPerSecondMax * (warmUpSeconds + rounds * seconds));
+    const bytesBefore = await redisBytesOf(stores.redisUrl);
+    await halls.take(requestsMaxOf(bench, point, warmUpSeconds));
+    made.push({ point, halls, unsoldBytes: (await redisBytesOf(stores.redisUrl)) - bytesBefore });
+  }
   const runners: Runner[] = [];
-  for (const point of points) runners.push(await start(stage, bench, point));
+  for (const each of made) runners.push({ ...each, gateway: await start(stage, bench, each.point) });
   const [first, ...others] = runners as [Runner, ...Runner[]];
   for (const runner of runners) tell(axis, 'warm-up', runner, await measure(bench, runner, warmUpSeconds));
   const measuredOf = new Map<Runner, Measured[]>(runners.map((runner) => [runner, []]));
@@ -63,7 +77,8 @@ export async function measureAxis(stage: Stage, bench: Bench, axis: Axis, points
   }
   await Promise.all(runners.map(({ gateway }) => gateway.stop()));
   const rows: GrowthRow[] = runners.map((runner) => {
-    return rowOf(runner.point.value, runner.point.label, measuredOf.get(runner)!);
+    const { point, unsoldBytes } = runner;
+    return rowOf(point, unsoldBytes / 1024, measuredOf.get(runner)!);
   });
   return { name: axis.name, rows };
 }
@@ -85,12 +100,23 @@ function meanOf(before: Sample, after: Sample): Sample {
   };
 }
 
-async function start(stage: Stage, bench: Bench, point: Point): Promise<Runner> {
-  const { stores, seller, rounds, seconds } = bench;
+function start(stage: Stage, { stores }: Bench, { workers, settings }: Point): Promise<Gateway> {
   const { redisUrl, mysqlUrl } = stores;
-  const { workers, settings } = point;
-  const gateway = await stage.add(() => startGateway({ redisUrl, mysqlUrl, jwtSecret, workers, settings }));
-  return { point, gateway, halls: new Halls(seller, point, requestsPerSecondMax * (warmUpSeconds + rounds * seconds)) };
+  return stage.add(() => startGateway({ redisUrl, mysqlUrl, jwtSecret, workers, settings }));
+}
+
+function connectionsOf(bench: Bench, { connections }: Point): number {
+  return connections ?? bench.connections;
+}
+
+function rampSecondsOf(bench: Bench, point: Point): number {
+  return Math.floor(connectionsOf(bench, point) / connectionsASecond);
+}
+
+/** Of one measurement. */
+function requestsMaxOf(bench: Bench, point: Point, seconds: number): number {
+  const perSecondMax = point.refusalPercent === 0 ? requestsPerSecondMax : refusedPerSecondMax;
+  return perSecondMax * (rampSecondsOf(bench, point) + seconds);
 }
 
 function tell(axis: Axis, when: string, { point }: Runner, { perSecond, gatewayUs }: Sample): void {
@@ -99,24 +125,41 @@ function tell(axis: Axis, when: string, { point }: Runner, { perSecond, gatewayU
 
 async function measure(bench: Bench, { point, gateway, halls }: Runner, seconds: number): Promise<Sample> {
   const { stores, generator, tokensPath, soldOut } = bench;
-  const connections = point.connections ?? bench.connections;
+  const connections = connectionsOf(bench, point);
+  const rampSeconds = rampSecondsOf(bench, point);
   const percent = point.refusalPercent;
-  const perSecondMax = percent === 0 ? requestsPerSecondMax : refusedPerSecondMax;
-  const taken = await halls.take(perSecondMax * seconds);
-  const refusals = percent === 0 ? {} : { refusals: { percent, ...soldOut } };
+  const options = {
+    url: gateway.url,
+    connections,
+    seconds: rampSeconds + seconds,
+    tokensPath,
+    ...(await halls.take(requestsMaxOf(bench, point, seconds))),
+    ...(percent === 0 ? {} : { refusals: { percent, ...soldOut } }),
+  };
   const usageBefore = await readUsage(gateway, stores);
-  const work = load(generator, { url: gateway.url, connections, seconds, tokensPath, ...taken, ...refusals });
-  const { result, peakKib } = await whileWatched(gateway, work);
+  const work = Promise.all([load(generator, options), steadyRate(gateway, rampSeconds, seconds)]);
+  const {
+    result: [result, steady],
+    peakKib,
+  } = await whileWatched(gateway, work);
   // Every connection may have had one more under way.
   halls.sent(result.requests + connections);
   await committed(gateway);
   check(point, result, connections);
+  const { perSecond, p50Ms, p99Ms } = result;
   const usage = usageBetween(usageBefore, await readUsage(gateway, stores));
-  return { ...latencyOf(result), gatewayMib: peakKib / 1024, ...usage };
+  return { perSecond: steady ?? perSecond, p50Ms, p99Ms, gatewayMib: peakKib / 1024, ...usage };
 }
 
-function latencyOf({ perSecond, p50Ms, p99Ms }: LoadResult): Pick<Sample, 'perSecond' | 'p50Ms' | 'p99Ms'> {
-  return { perSecond, p50Ms, p99Ms };
+/** Requests a second of the last `seconds`, as the gateway counts them; null where there is no ramp to leave out. */
+async function steadyRate(gateway: Gateway, rampSeconds: number, seconds: number): Promise<number | null> {
+  if (rampSeconds === 0) return null;
+  await sleep(rampSeconds * 1000);
+  const [from, fromMs] = [await requestsOf(gateway), performance.now()];
+  // The end of the load is none of it.
+  await sleep(seconds * 900);
+  const [to, toMs] = [await requestsOf(gateway), performance.now()];
+  return ((to - from) * 1000) / (toMs - fromMs);
 }
 
 /** By what the gateway has counted: with many connections the load ends with thousands of requests under way. */

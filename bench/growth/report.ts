@@ -2,7 +2,7 @@
 import type { Exhibits, LinePlot, Table } from '../load/exhibits.ts';
 import { middle } from '../load/statistics.ts';
 import type { Generator } from '../load/wrk.ts';
-import { type Axis, type AxisName, axes } from './axes.ts';
+import { type Axis, type AxisName, axes, type Point } from './axes.ts';
 
 /** One measurement of a point. */
 export interface Measured {
@@ -25,6 +25,8 @@ export interface Measured {
 export interface GrowthRow extends Measured {
   readonly value: number;
   readonly label: string;
+  /** That Redis needs for the performances before anything is sold. */
+  readonly unsoldKib: number;
 }
 
 export interface GrowthTarget {
@@ -56,7 +58,7 @@ function rounded(number: number, digits: number): number {
 }
 
 /** The middle of each number. */
-export function rowOf(value: number, label: string, measured: readonly Measured[]): GrowthRow {
+export function rowOf({ value, label }: Point, unsoldKib: number, measured: readonly Measured[]): GrowthRow {
   const middleOf = (of: (each: Measured) => number, digits: number): number =>
     rounded(middle(measured.map(of)), digits);
   const middleOfSome = (of: (each: Measured) => number | null): number | null => {
@@ -66,6 +68,7 @@ export function rowOf(value: number, label: string, measured: readonly Measured[
   return {
     value,
     label,
+    unsoldKib: rounded(unsoldKib, 0),
     perSecond: middleOf((each) => each.perSecond, 0),
     ratio: middleOf((each) => each.ratio, 3),
     p50Ms: middleOf((each) => each.p50Ms, 2),
@@ -100,6 +103,7 @@ const columns = [
   'MySQL us',
   'gateway MiB',
   'Redis bytes a hold',
+  'Redis KiB unsold',
 ];
 
 function tableOf(name: AxisName, rows: readonly GrowthRow[]): Table {
@@ -118,6 +122,7 @@ function tableOf(name: AxisName, rows: readonly GrowthRow[]): Table {
       row.mysqlUs,
       row.gatewayMib,
       row.redisBytes,
+      row.unsoldKib,
     ]),
   };
 }

@@ -17,6 +17,7 @@ export interface Usage {
 }
 
 const sampleIntervalMs = 100;
+const requestsMetric = 'fastpass_flushed_requests_total';
 
 /** A process and its children: a gateway of several processes is started by one that takes no requests. */
 function familyOf(pid: number): number[] {
@@ -39,7 +40,13 @@ async function metricsOf(gateway: Gateway): Promise<(name: string) => number> {
   };
 }
 
-async function redisBytesOf(redisUrl: string): Promise<number> {
+/** Requests that the gateway has taken to Redis so far. Rejects when it does not answer. */
+export async function requestsOf(gateway: Gateway): Promise<number> {
+  return (await metricsOf(gateway))(requestsMetric);
+}
+
+/** Memory that Redis has in use. Rejects when it does not answer. */
+export async function redisBytesOf(redisUrl: string): Promise<number> {
   const redis = new Redis(redisUrl);
   try {
     return Number(/^used_memory:(\d+)/m.exec(await redis.info('memory'))?.[1] ?? 0);
@@ -57,7 +64,7 @@ export async function readUsage(gateway: Gateway, stores: Stores): Promise<Usage
     redisMs: redisPid === null ? null : cpuMsOf([redisPid]),
     mysqlMs: mysqlPid === null ? null : cpuMsOf([mysqlPid]),
     redisBytes: await redisBytesOf(redisUrl),
-    requests: metricOf('fastpass_flushed_requests_total'),
+    requests: metricOf(requestsMetric),
     holds: metricOf('fastpass_committed_holds_total'),
   };
 }
