@@ -45,7 +45,7 @@ export async function readMachine(environment: Readonly<Record<string, string | 
     printed(mysql?.server, '--version'),
     printed('wrk', '--version'),
   ]);
-  const uws: { version: string } = JSON.parse(
+  const uws: { name: string; version: string } = JSON.parse(
     readFileSync(new URL('../../node_modules/uWebSockets.js/package.json', import.meta.url), 'utf8'),
   );
   const { REDIS_URL: redisUrl = '', MYSQL_URL: mysqlUrl = '' } = environment;
@@ -55,7 +55,7 @@ export async function readMachine(environment: Readonly<Record<string, string | 
     Memory: `${(totalmem() / 1024 ** 3).toFixed(1)} GiB`,
     Kernel: `${type()} ${release()}`,
     'Node.js': process.version.slice(1),
-    'uWebSockets.js': uws.version,
+    'uWebSockets.js': `${uws.version} (${uws.name})`,
     Redis: redisUrl === '' ? versionIn(redisText, /v=([\w.]+)/) : 'that of REDIS_URL',
     [mysql?.flavour === 'mysql' ? 'MySQL' : 'MariaDB']:
       mysqlUrl === '' ? versionIn(mysqlText, /Ver ([\w.]+)/) : 'that of MYSQL_URL',

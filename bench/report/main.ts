@@ -93,8 +93,8 @@ export async function main(args: readonly string[]): Promise<number> {
     process.stderr.write(`${help}\n`);
     return 2;
   }
-  const wanted = values.render ? [] : sections.filter(({ name }) => only.includes(name));
-  const failed = await onStage((stage) => measure(stage, wanted, values.quick, values.out));
+  const wanted = sections.filter(({ name }) => only.includes(name));
+  const failed = values.render ? [] : await onStage((stage) => measure(stage, wanted, values.quick, values.out));
   const result: ReportResult = { path: render(values.out), failed };
   process.stdout.write(values.json ? `${JSON.stringify(result)}\n` : `${result.path}\n`);
   return failed.length === 0 ? 0 : 1;
