@@ -1,8 +1,10 @@
 /** `npm run bench -- NAME [options]`: the benches by name. */
 import { codeOf } from '../src/lib/errors.ts';
 import * as floor from './floor/main.ts';
+import * as growth from './growth/main.ts';
 import * as metrics from './metrics.ts';
 import * as queue from './queue/main.ts';
+import * as report from './report/main.ts';
 import * as rush from './rush/ladder.ts';
 import * as sizes from './sizes.ts';
 import * as sockets from './sockets/main.ts';
@@ -11,8 +13,10 @@ import * as ways from './ways/main.ts';
 
 const benches: Readonly<Record<string, { readonly help: string; main(args: readonly string[]): Promise<number> }>> = {
   floor,
+  growth,
   metrics,
   queue,
+  report,
   rush,
   sizes,
   sockets,

@@ -401,7 +401,8 @@ export function moneyContract(name: string, makeLedger: () => Promise<MoneyUnder
 
       it('payment, cancelling, a takeover and expiry: exactly one of them has the hold', async () => {
         const winners = new Map<string, number>();
-        for (let round = 0; round < 40; round++) {
+        // On a busy machine one may win for long: as many rounds as it takes for another one to win, too.
+        for (let round = 0; round < 40 || (winners.size === 1 && round < 400); round++) {
           const hold = await heldBySomebody(price);
           const { reservationId, performanceId, userId } = hold;
           const takeover = grant(performanceId, { 2: 3 }, [reservationId]);

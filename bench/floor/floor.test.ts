@@ -27,6 +27,8 @@ test('the floor bench measures every contestant and each store alone, and prints
     ['mysql', 200],
   ]);
   for (const { perSecond } of result.limits) expect(perSecond).toBeGreaterThan(0);
+  expect(result.half.map(({ name }) => name)).toEqual(['held', 'persisted']);
+  for (const { perSecond, p99Ms } of result.half) expect(Math.min(perSecond, p99Ms)).toBeGreaterThan(0);
   for (const { columns, rows } of exhibits(result).tables)
     for (const row of rows) expect(row.length).toBe(columns.length);
   expect(result.idleMs).toBeGreaterThan(0);

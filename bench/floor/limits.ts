@@ -161,7 +161,7 @@ export class MysqlLimit implements Stoppable {
   readonly #ledger: MysqlLedger;
 
   constructor(mysqlUrl: string) {
-    this.#database = new Database(mysqlUrl, log, transactionsMax);
+    this.#database = new Database(mysqlUrl, log, transactionsMax, undefined, true);
     this.#ledger = new MysqlLedger(this.#database);
   }
 

@@ -1,8 +1,8 @@
 /**
  * The gateway against its floor, a bare uWebSockets.js server that parses the same body and answers 201: refusals, holds
  * acknowledged from Redis (`held`) and from MySQL (`persisted`), as ratios of requests a second within one run; what Redis
- * and MySQL do alone, with the gateway's own script and statements; and one hold alone on an idle gateway. Rounds are
- * interleaved, the middle one counts.
+ * and MySQL do alone, with the gateway's own script and statements; how long a hold takes at half load, and alone on
+ * an idle gateway. Rounds are interleaved, the middle one counts.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
@@ -15,9 +15,10 @@ import { jwtSecret, post, Seller, writeTokens } from '../load/seller.ts';
 import { onStage, type Stage } from '../load/stage.ts';
 import { middle } from '../load/statistics.ts';
 import { startStores } from '../load/stores.ts';
+import { atHalfLoad } from './half.ts';
 import { callSize, MysqlLimit, RedisLimit } from './limits.ts';
-import { exhibits, type FloorResult } from './report.ts';
-import { Rounds } from './rounds.ts';
+import { exhibits, type FloorResult, type HalfLoad } from './report.ts';
+import { type Contestant, Rounds } from './rounds.ts';
 
 export { exhibits } from './report.ts';
 
@@ -97,16 +98,15 @@ async function measure(stage: Stage, options: RoundOptions): Promise<FloorResult
   const settled = async (): Promise<void> => {};
   const given = { seats, isRefused: false, settled };
   const refused = { performances: async () => [taken], seats: takenSeats, isRefused: true };
-  const rounds = new Rounds(
-    options,
-    [
-      { ...given, name: 'floor', url: floor.url, pid: floor.pid, performances: async () => [1] },
-      { ...given, name: 'refusal', url: persisted.url, pid: persisted.pid, ...refused },
-      { ...given, name: 'held', url: held.url, pid: held.pid, performances: fresh, settled: () => committed(held) },
-      { ...given, name: 'persisted', url: persisted.url, pid: persisted.pid, performances: fresh },
-    ],
-    stores,
-  );
+  const holding: Contestant[] = [
+    { ...given, name: 'held', url: held.url, pid: held.pid, performances: fresh, settled: () => committed(held) },
+    { ...given, name: 'persisted', url: persisted.url, pid: persisted.pid, performances: fresh },
+  ];
+  const others: Contestant[] = [
+    { ...given, name: 'floor', url: floor.url, pid: floor.pid, performances: async () => [1] },
+    { ...given, name: 'refusal', url: persisted.url, pid: persisted.pid, ...refused },
+  ];
+  const rounds = new Rounds(options, [...others, ...holding], stores);
 
   const idleMs = await measureIdle(persisted, seller);
   // Round 0 warms up: compilers, caches, tables. It does not count.
@@ -121,7 +121,13 @@ async function measure(stage: Stage, options: RoundOptions): Promise<FloorResult
       await rounds.limit(round, 'mysql', batchSize, stored, () => mysqlLimit.perSecond(sizes, ids, batchSize));
     }
   }
-  return rounds.result(idleMs);
+  const result = rounds.result(idleMs);
+  const half: HalfLoad[] = [];
+  for (const contestant of holding) {
+    const perSecond = result.rows.find(({ name }) => name === contestant.name)?.perSecond ?? 0;
+    half.push(await atHalfLoad(options, contestant, tokensPath, perSecond));
+  }
+  return { ...result, half };
 }
 
 /** Runs the bench; returns the exit code: 0 measured, 2 usage. */

@@ -5,6 +5,7 @@ import type { Generator } from '../load/wrk.ts';
 /** Targets: a share of the floor each, and milliseconds for one hold alone. */
 const targets: Readonly<Record<string, number>> = { refusal: 0.6, held: 0.45, persisted: 0.3 };
 const idleMsMax = 5;
+const halfLoadP99MsMax = 15;
 
 /** Processor time a request, microseconds; null for a store that was not started here. */
 export interface CpuUs {
@@ -34,11 +35,21 @@ export interface Limit {
   readonly cpuUs: number | null;
 }
 
+/** A gateway that has half the load of its row. */
+export interface HalfLoad {
+  readonly name: string;
+  readonly perSecond: number;
+  readonly p50Ms: number;
+  readonly p95Ms: number;
+  readonly p99Ms: number;
+}
+
 export interface FloorResult {
   readonly connections: number;
   readonly generator: Generator;
   readonly rows: readonly FloorRow[];
   readonly limits: readonly Limit[];
+  readonly half: readonly HalfLoad[];
   /** Middle of the times of single holds on an idle gateway, one after the other. */
   readonly idleMs: number;
 }
@@ -49,7 +60,7 @@ const limitNames = {
 } as const;
 
 /** Against the bare server, against each of the three limits, and one hold alone. */
-export function exhibits({ connections, generator, rows, limits, idleMs }: FloorResult): Exhibits {
+export function exhibits({ connections, generator, rows, limits, half, idleMs }: FloorResult): Exhibits {
   const perSecondOf = (name: string): number => rows.find((row) => row.name === name)?.perSecond ?? Number.NaN;
   const floorRows = rows.map(({ name, perSecond, ratio, p50Ms, p99Ms, cpuUs: { server, redis, mysql } }): Cell[] => {
     const ours = name === 'floor' ? [null, null] : [redis, mysql];
@@ -91,6 +102,18 @@ export function exhibits({ connections, generator, rows, limits, idleMs }: Floor
           ],
           ...limitRows,
         ],
+      },
+      {
+        title: 'At half load: the connections wait between their requests',
+        columns: ['', 'requests/s', 'p50 ms', 'p95 ms', 'p99 ms', 'at most'],
+        rows: half.map(({ name, perSecond, p50Ms, p95Ms, p99Ms }) => [
+          name,
+          perSecond,
+          p50Ms,
+          p95Ms,
+          p99Ms,
+          halfLoadP99MsMax,
+        ]),
       },
       {
         title: 'One hold alone, idle gateway',

@@ -107,7 +107,7 @@ export class Rounds {
   }
 
   /** The middles of all rounds. */
-  result(idleMs: number): FloorResult {
+  result(idleMs: number): Omit<FloorResult, 'half'> {
     const perSecondOf = (runs: readonly { perSecond: number }[]): number =>
       middle(runs.map(({ perSecond }) => perSecond));
     const floor = perSecondOf(this.#measured.get('floor') ?? []);
