@@ -8,7 +8,8 @@ import { uuidFromBytes, uuidToBytes } from '../domain/ids.ts';
 import { type Hold, type Release, ReservationStatus } from '../domain/reservation.ts';
 import type { PersistResult } from '../domain/stores.ts';
 import { codeOf } from '../lib/errors.ts';
-import { type Database, integerLiteral, toDateTime, uuidLiteral } from './database.ts';
+import type { Database } from './database.ts';
+import { integerLiteral, toDateTime, uuidLiteral } from './literals.ts';
 import { outboxText } from './outbox.ts';
 import { expireSuperseded } from './releases.ts';
 

@@ -1,6 +1,7 @@
 /** The outbox: what happened, written where it happened, read in order and removed once it was told. */
 import { type OutboxEvent, type OutboxRow, outboxKinds } from '../domain/account.ts';
-import { integerLiteral, isUuid, type Statements } from './database.ts';
+import type { Statements } from './database.ts';
+import { integerLiteral, isUuid } from './literals.ts';
 
 /** Half the bytes of JSON, and nothing in it to escape: a UUID and whole numbers, each checked. */
 function lineOf({ kind, reservationId, performanceId, userId, amount }: OutboxEvent): string {
