@@ -244,7 +244,8 @@ describe('paying', () => {
       return (await storedReservations(performanceId))[0]!.status === storedStatus.EXPIRED;
     });
     expect((await pay(url, userId, reservationId)).body.code).toBe('reservation_expired');
-    await until('it is shown free', async () => (await seatStatuses(performanceId))[0] === 'AVAILABLE');
+    await until('Redis knows it, too', async () => (await disagreements(url, performanceId)).length === 0);
+    expect(await seatStatuses(performanceId)).toEqual(['AVAILABLE']);
     await expectSalesRight(performanceId);
   });
 
@@ -351,7 +352,7 @@ describe('money for one of two holds', () => {
 
 describe('a paid reservation', () => {
   it('never lapses: its time passes, others expire, and it stays', async () => {
-    const performanceId = await seated(2, { holdSeconds: 1 });
+    const performanceId = await seated(2, { holdSeconds: 2 });
     const userId = newUserId();
     await charge(url, userId, 1000);
     const held = await hold(url, userId, { performanceId, seats: [1] });
@@ -363,7 +364,7 @@ describe('a paid reservation', () => {
       const stored = await storedReservations(performanceId);
       return stored.find(({ id }) => id === later.reservationId)!.status === storedStatus.EXPIRED;
     });
-    await until('its seat is free', async () => (await seatStatuses(performanceId))[1] === 'AVAILABLE');
+    await until('Redis knows it, too', async () => (await disagreements(url, performanceId)).length === 0);
     expect((await read(userId, held.body.reservationId)).body.status).toBe('CONFIRMED');
     expect(await hold(url, newUserId(), { performanceId, seats: [1] })).toMatchObject({
       status: 409,
@@ -381,7 +382,7 @@ describe('a paid reservation', () => {
     ['seated', { kind: 'seated', seats: 2 }, { seats: [1] }, { seats: [1] }, 'seat_taken'],
     ['capacity', { kind: 'capacity', capacity: 4 }, { partySize: 3 }, { partySize: 2 }, 'sold_out'],
   ] as const)('is known after a cold start and after FLUSHALL: %s', async (_kind, seating, what, wish, code) => {
-    const performanceId = await createPerformance(url, { seating, holdSeconds: 1, price: 10 });
+    const performanceId = await createPerformance(url, { seating, holdSeconds: 2, price: 10 });
     const { userId, reservationId } = await heldBy(performanceId, what);
     expect((await pay(url, userId, reservationId)).status).toBe(201);
     for (const forget of [
@@ -405,8 +406,8 @@ describe('a paid reservation', () => {
     const database = new Database(inject('mysqlUrl'), silentLog, 1);
     onTestFinished(() => database.close());
     const performances = [
-      await seated(1, { holdSeconds: 1 }),
-      await createPerformance(url, { seating: { kind: 'capacity', capacity: 4 }, holdSeconds: 1, price: 10 }),
+      await seated(1, { holdSeconds: 2 }),
+      await createPerformance(url, { seating: { kind: 'capacity', capacity: 4 }, holdSeconds: 2, price: 10 }),
     ];
     const wishes = [{ seats: [1] }, { partySize: 4 }];
     for (const [i, performanceId] of performances.entries()) {
@@ -462,7 +463,7 @@ describe('cancelling', () => {
   });
 
   it('what is paid, after the time of its hold too', async () => {
-    const performanceId = await seated(1, { holdSeconds: 1 });
+    const performanceId = await seated(1, { holdSeconds: 2 });
     const userId = newUserId();
     await charge(url, userId, 1000);
     const held = await hold(url, userId, { performanceId, seats: [1] });
