@@ -4,7 +4,7 @@
  */
 import { connect } from 'node:net';
 
-export interface RedisMonitor {
+interface RedisMonitor {
   /** The words of each command since it began, as Redis prints them. */
   readonly commands: readonly (readonly string[])[];
   stop(): void;
