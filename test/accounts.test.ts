@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { connect } from 'node:net';
 import type { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished } from 'vitest';
+import { startApart } from './apart.ts';
 import {
   call,
   newUserId,
@@ -456,23 +457,15 @@ describe('logging out', () => {
   });
 
   it('is made up for by a gateway that was cut off when it was told', async () => {
-    const target = new URL(inject('redisUrl'));
-    const proxy = await startTcpProxy(target.hostname, Number(target.port));
-    const proxied = new URL(target);
-    proxied.port = String(proxy.port);
-    const apart = await startGateway({ REDIS_URL: proxied.href });
-    onTestFinished(async () => {
-      await apart.stop();
-      await proxy.close();
-    });
+    const { url: apart, proxy } = await startApart();
     const person = await signUp(url);
     const token = await tokenFor(url, person);
-    expect((await callWith(apart.url, token)).status).toBe(200);
+    expect((await callWith(apart, token)).status).toBe(200);
     proxy.cut();
     expect((await logOut(url, token)).status).toBe(204);
-    expect((await callWith(apart.url, token)).status, 'it cannot know yet').toBe(200);
+    expect((await callWith(apart, token)).status, 'it cannot know yet').toBe(200);
     proxy.restore();
-    await lastGoodAtMs(apart.url, token);
+    await lastGoodAtMs(apart, token);
   });
 
   it('is made up for when every subscription is lost around it', async () => {

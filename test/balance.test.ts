@@ -9,6 +9,7 @@ import {
   createPerformance,
   disagreements,
   newUserId,
+  patient,
   query,
   type Reply,
   seededRandom,
@@ -25,8 +26,8 @@ let url: string;
 let database: Database;
 
 beforeAll(async () => {
-  gateway = await startGateway();
-  other = await startGateway();
+  gateway = await startGateway(patient);
+  other = await startGateway(patient);
   url = gateway.url;
   database = new Database(inject('mysqlUrl'), silentLog, 1);
 });

@@ -15,6 +15,7 @@ import {
   holdSending,
   metricOf,
   newUserId,
+  patient,
   type Sending,
   type Sent,
   seededRandom,
@@ -34,7 +35,7 @@ import { openSocket } from './socket.ts';
 let cluster: RedisCluster;
 beforeAll(async () => {
   cluster = await startRedisCluster();
-}, 60_000);
+}, 120_000);
 afterAll(() => cluster.close());
 
 // The contracts run first, on the whole cluster.
@@ -48,7 +49,7 @@ afterEach(async () => {
 });
 
 async function start(settings: Readonly<Record<string, string>> = {}): Promise<GatewayProcess> {
-  const gateway = await spawnGateway({ REDIS_URL: cluster.urls.join(','), ...settings });
+  const gateway = await spawnGateway({ ...patient, REDIS_URL: cluster.urls.join(','), ...settings });
   running.push(gateway);
   return gateway;
 }

@@ -287,7 +287,7 @@ describe('cached reads', () => {
   }
 
   it('of a cold entry cost one query each, 10,000 of them at once: the events, the performances of one, a performance', {
-    timeout: 60_000,
+    timeout: 120_000,
   }, async () => {
     const { body: event } = await createEvent();
     const made = await call(url, 'POST', `/v1/events/${event.eventId}/performances`, { ...admin, body: plan });

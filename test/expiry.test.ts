@@ -227,7 +227,7 @@ describe.each(['persisted', 'held'])('with FASTPASS_ACK=%s', (ack) => {
     describe('and several things happen side by side', { concurrent: true }, () => {
       it('the seats of an ended hold go to whoever asks, and its other seats are free too', async () => {
         const seating = { kind: 'seated', seats: 5 };
-        const performanceId = await createPerformance(url, { seating, holdSeconds: 1 });
+        const performanceId = await createPerformance(url, { seating, holdSeconds: 2 });
         const [owner, other, third] = [newUserId(), newUserId(), newUserId()];
         const old = await lapsed(performanceId, owner, { seats: [1, 2, 3] });
 
@@ -267,7 +267,7 @@ describe.each(['persisted', 'held'])('with FASTPASS_ACK=%s', (ack) => {
           Array.from({ length: 20 }, async (_, i) => {
             const isSeated = i % 2 === 0;
             const seating = isSeated ? { kind: 'seated', seats: 8 } : { kind: 'capacity', capacity: 8 };
-            const performanceId = await createPerformance(url, { seating, holdSeconds: 1 });
+            const performanceId = await createPerformance(url, { seating, holdSeconds: 2 });
             const all = isSeated ? { seats: [1, 2, 3, 4, 5, 6, 7, 8] } : { partySize: 8 };
             await lapsed(performanceId, newUserId(), all);
             return { performanceId, isSeated };
@@ -300,7 +300,7 @@ describe.each(['persisted', 'held'])('with FASTPASS_ACK=%s', (ack) => {
 
       it('one request may take over from several ended holds', async () => {
         const seating = { kind: 'seated', seats: 4 };
-        const performanceId = await createPerformance(url, { seating, holdSeconds: 1 });
+        const performanceId = await createPerformance(url, { seating, holdSeconds: 2 });
         const [one, two] = await Promise.all([
           lapsed(performanceId, newUserId(), { seats: [1, 2] }),
           lapsed(performanceId, newUserId(), { seats: [3, 4] }),
@@ -316,7 +316,7 @@ describe.each(['persisted', 'held'])('with FASTPASS_ACK=%s', (ack) => {
 
       it('the places of an ended party go to whoever asks', async () => {
         const seating = { kind: 'capacity', capacity: 6 };
-        const performanceId = await createPerformance(url, { seating, holdSeconds: 1 });
+        const performanceId = await createPerformance(url, { seating, holdSeconds: 2 });
         const old = await lapsed(performanceId, newUserId(), { partySize: 5 });
         const taken = await hold(newUserId(), { performanceId, partySize: 4 });
         expect(taken.status).toBe(201);
@@ -330,7 +330,7 @@ describe.each(['persisted', 'held'])('with FASTPASS_ACK=%s', (ack) => {
 
       it('the owner of an ended hold may reserve the same seats again', async () => {
         const seating = { kind: 'seated', seats: 2 };
-        const performanceId = await createPerformance(url, { seating, holdSeconds: 1 });
+        const performanceId = await createPerformance(url, { seating, holdSeconds: 2 });
         const owner = newUserId();
         const old = await lapsed(performanceId, owner, { seats: [1] });
         const again = await hold(owner, { performanceId, seats: [1] });
@@ -343,7 +343,7 @@ describe.each(['persisted', 'held'])('with FASTPASS_ACK=%s', (ack) => {
 
       it('the owner of an ended hold may reserve other seats, and the old ones are still given away', async () => {
         const seating = { kind: 'seated', seats: 2 };
-        const performanceId = await createPerformance(url, { seating, holdSeconds: 1 });
+        const performanceId = await createPerformance(url, { seating, holdSeconds: 2 });
         const owner = newUserId();
         const old = await lapsed(performanceId, owner, { seats: [1] });
         const again = await hold(owner, { performanceId, seats: [2] });

@@ -69,7 +69,7 @@ const bytesOfCrowd = 128 * 1024 * 1024;
 describe.concurrent('slow clients', () => {
   it.runIf(process.platform === 'linux')(
     'that never read their answer do not stop the others, cost an answer each, and are dropped',
-    { timeout: 60_000 },
+    { timeout: 120_000 },
     async ({ onTestFinished }) => {
       const gateway = await start(onTestFinished);
       const { url } = gateway;
@@ -94,7 +94,7 @@ describe.concurrent('slow clients', () => {
     },
   );
 
-  it('that send a byte a second do not stop the others, and are dropped', { timeout: 60_000 }, async ({
+  it('that send a byte a second do not stop the others, and are dropped', { timeout: 120_000 }, async ({
     onTestFinished,
   }) => {
     const { url } = await start(onTestFinished);

@@ -146,7 +146,10 @@ async function repeatUntilKnown(url: string, userId: number, wish: unknown): Pro
   return reply;
 }
 
-describe('a gateway killed', () => {
+// Gateways start side by side, for each test one or two.
+const slow = { timeout: 120_000 };
+
+describe('a gateway killed', slow, () => {
   let other: GatewayProcess;
   beforeAll(async () => {
     other = await spawnGateway();
@@ -199,7 +202,7 @@ describe('a gateway killed', () => {
   );
 });
 
-describe('the only gateway killed', () => {
+describe('the only gateway killed', slow, () => {
   it('after Lua: the journal is recovered within 5 s by the restarted one', async ({ onTestFinished }) => {
     const killed = await startWatched(onTestFinished, {});
     const performanceId = await openHall(killed.gateway.url, 3);
@@ -229,7 +232,7 @@ interface Cut {
   readonly ack: string;
 }
 
-describe('a connection cut', () => {
+describe('a connection cut', slow, () => {
   /** One hold whose connection to a store is cut; what the client is told, and a repeat of it. */
   async function cutOne({ name, at, sent, step, ack }: Cut, onFinished: OnFinished): Promise<void> {
     const watched = await startWatched(onFinished, { FASTPASS_ACK: ack });

@@ -89,7 +89,7 @@ describe.concurrent('SIGTERM', () => {
   );
 
   it('with MySQL frozen, then dead: the same, and the next gateway stores what was acknowledged', {
-    timeout: 60_000,
+    timeout: 120_000,
   }, async ({ onTestFinished }) => {
     const redis = await startPrivateRedis();
     onTestFinished(() => redis.stop());
@@ -176,7 +176,7 @@ describe.concurrent('embedded mode', () => {
     until('it is ready', () => gateway.output().includes('ready at'));
 
   it('SIGTERM during the start, after it, with a dead Redis, and twice: leaves no process behind', {
-    timeout: 60_000,
+    timeout: 120_000,
   }, async ({ onTestFinished }) => {
     const folder = newFolder(onTestFinished);
     for (const when of ['while it starts', 'when it is ready', 'with Redis dead']) {
@@ -201,7 +201,7 @@ describe.concurrent('embedded mode', () => {
   });
 
   it('SIGTERM with a frozen MySQL ends within 10 s and leaves no process behind', {
-    timeout: 60_000,
+    timeout: 120_000,
   }, async ({ onTestFinished }) => {
     const one = await startEmbedded(onTestFinished, newFolder(onTestFinished));
     const { gateway, mysqlPid, pids } = one;

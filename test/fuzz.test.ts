@@ -11,6 +11,7 @@ import {
   type GatewayProcess,
   metricOf,
   newUserId,
+  patient,
   spawnGateway,
   testSecret,
   until,
@@ -28,7 +29,7 @@ let seatedId: number;
 let capacityId: number;
 
 beforeAll(async () => {
-  gateway = await spawnGateway();
+  gateway = await spawnGateway(patient);
   seatedId = await createPerformance(gateway.url, { seating: { kind: 'seated', seats: 40 } });
   capacityId = await createPerformance(gateway.url, { seating: { kind: 'capacity', capacity: 40 } });
 });
@@ -581,7 +582,7 @@ async function residentBytes(): Promise<number> {
   return metricOf(gateway.url, 'process_resident_memory_bytes');
 }
 
-it(`10,000 hostile requests see no 5xx and leave a working gateway (seed ${seed})`, { timeout: 180_000 }, async () => {
+it(`10,000 hostile requests see no 5xx and leave a working gateway (seed ${seed})`, { timeout: 300_000 }, async () => {
   const { pid } = gateway.child;
   const bytesBefore = await residentBytes();
   const seen = new Map<number, number>();

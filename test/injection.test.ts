@@ -10,6 +10,7 @@ import {
   createPerformance,
   type GatewayProcess,
   newUserId,
+  patient,
   query,
   redisClient,
   spawnGateway,
@@ -66,7 +67,7 @@ async function canaryState(): Promise<string> {
 }
 
 beforeAll(async () => {
-  gateway = await spawnGateway();
+  gateway = await spawnGateway(patient);
   url = gateway.url;
   redis = redisClient();
   world = new World(url);
@@ -241,7 +242,7 @@ async function inLanes<Item>(items: readonly Item[], work: (item: Item) => Promi
 }
 
 describe('a text that wants to be more than a text', () => {
-  it('is that in every field, header and parameter of the document', { timeout: 90_000 }, async () => {
+  it('is that in every field, header and parameter of the document', { timeout: 120_000 }, async () => {
     expect(new Set(targets.map(({ place }) => place.kind))).toEqual(new Set(['body', 'header', 'path', 'query']));
     expect(targets.length).toBeGreaterThan(50);
     const faults: string[] = [];
@@ -304,7 +305,7 @@ describe('a text that wants to be more than a text', () => {
   });
 
   it('is kept byte for byte where it is stored: names, descriptions, addresses, passwords', {
-    timeout: 60_000,
+    timeout: 120_000,
   }, async () => {
     const admin = { userId: newUserId(), role: 'admin' } as const;
     const made: { readonly eventId: number; readonly text: string }[] = [];
@@ -437,7 +438,7 @@ describe('a body of odd values', () => {
   }
 
   it('is refused or taken for what it is, in every field of the document and instead of it', {
-    timeout: 60_000,
+    timeout: 120_000,
   }, async () => {
     // Passwords take their time, and log-ins are counted by address: what is odd about a body is found before both.
     const fields = targets.filter(({ place }) => place.kind === 'body');

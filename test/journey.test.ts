@@ -71,7 +71,7 @@ describe("a new user's whole way", () => {
   it.each<[string, WaitOptions]>([
     ['with a socket', {}],
     ['over HTTP alone', { usesSocket: false, pollMsMin: 200, pollMsMax: 400 }],
-  ])('from sign-up to log-out, %s', { timeout: 60_000 }, async (_, options) => {
+  ])('from sign-up to log-out, %s', { timeout: 120_000 }, async (_, options) => {
     const admin = clientOf(gateway.url, 'admin');
     const performanceId = await newPerformance(admin);
     expect(got(await admin.setQueue(performanceId, paused))).toMatchObject({ mode: 'on', admitPerSecond: 0 });
@@ -154,13 +154,16 @@ describe('over the socket', () => {
     const [mine, others] = [new FastpassSocket(one), new FastpassSocket(two)];
     const seen: SeatsEvent['changes'][number][] = [];
     const confirmed: string[] = [];
-    others.onSeats(({ changes }) => seen.push(...changes));
+    let isWatching = false;
+    others.onSeats(({ changes }) => {
+      isWatching = true;
+      seen.push(...changes);
+    });
     others.watchSeats(performanceId);
     mine.onReservationConfirmed(({ reservationId }) => confirmed.push(reservationId));
     for (const socket of [mine, others]) socket.open();
-    await until('both are open', () => mine.state === 'open' && others.state === 'open');
-    // The gateway does not say when it has begun to watch: the map is read after a moment.
-    await new Promise((resolve) => setTimeout(resolve, 200));
+    // The first message, without changes, says that the seats are watched from here on.
+    await until('both are open, and one watches', () => mine.state === 'open' && isWatching);
     const held = got(await mine.reserve({ performanceId, seats: [3] }, { idempotencyKey: 'once' }));
     expect(held).toMatchObject({ status: 'HELD', seats: [3], amount: 1500 });
     expect(await mine.reserve({ performanceId, seats: [3] }, { idempotencyKey: 'once' })).toEqual({
@@ -172,6 +175,8 @@ describe('over the socket', () => {
     const refused = await others.reserve({ performanceId, seats: [2, 3] });
     if (refused.ok || refused.problem.code !== 'seat_taken') throw new Error(`not taken: ${JSON.stringify(refused)}`);
     expect(refused.problem).toMatchObject({ type: 'urn:fastpass:problem:seat_taken', status: 409, seats: [3] });
+    // Frames are a quarter of a second apart, and tell of a seat what is new by then.
+    await until('the hold is told', () => seen.length > 0);
     got(await one.charge(1500));
     got(await one.pay(held.reservationId));
     await until('both are told', () => confirmed.length > 0 && seen.length > 1);
@@ -231,7 +236,7 @@ describe('a gateway that is stopped and started again', () => {
   it.each<[string, WaitOptions]>([
     ['with a socket', {}],
     ['over HTTP alone', { usesSocket: false, pollMsMin: 200, pollMsMax: 400 }],
-  ])('keeps the place of those who wait, %s', { timeout: 60_000 }, async (_, options) => {
+  ])('keeps the place of those who wait, %s', { timeout: 120_000 }, async (_, options) => {
     // A port that the system has chosen for a listener is not to be had again while connections of before linger.
     const settings = { PORT: String(await freePort()) };
     let own: TestGateway | null = await startGateway(settings);

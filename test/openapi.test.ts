@@ -8,7 +8,7 @@ import { Code } from '../src/domain/codes.ts';
 import type { Route } from '../src/gateway/route.ts';
 import { Metrics } from '../src/metrics.ts';
 import { QueueTokens } from '../src/waiting-room/tokens.ts';
-import { call, newUserId, startGateway, type TestGateway, testSecret, until, whileLocked } from './harness.ts';
+import { call, newUserId, patient, startGateway, type TestGateway, testSecret, until, whileLocked } from './harness.ts';
 import {
   type Answered,
   bodiesOf,
@@ -36,7 +36,7 @@ let checker: Checker;
 beforeAll(async () => {
   // The table that the server is given, at the one place that sees all of it.
   const spy = vi.spyOn(Metrics.prototype, 'countAnswersOf');
-  gateway = await startGateway();
+  gateway = await startGateway(patient);
   routes = spy.mock.calls[0]![0] as readonly Route[];
   spy.mockRestore();
   document = (await call(gateway.url, 'GET', '/openapi.json')).body;

@@ -8,6 +8,7 @@ import { silentLog } from '../src/logger.ts';
 import { catalogChannel, eventsKey, leaseKey } from '../src/lua/keys.ts';
 import { Database } from '../src/persist/database.ts';
 import { readOutbox } from '../src/persist/outbox.ts';
+import { startApart } from './apart.ts';
 import {
   createPerformance,
   metricOf,
@@ -23,7 +24,6 @@ import {
   until,
 } from './harness.ts';
 import { brokenSales, cancel, charge, giveMoney, hold, pay } from './money.ts';
-import { startTcpProxy } from './tcp-proxy.ts';
 
 const seed = Number(process.env['RUSH_SEED'] ?? 20_260_405);
 const price = 100;
@@ -310,20 +310,6 @@ describe('what happens', () => {
 });
 
 describe('while Redis is away', () => {
-  async function startApart() {
-    const target = new URL(inject('redisUrl'));
-    const proxy = await startTcpProxy(target.hostname, Number(target.port));
-    const proxied = new URL(target);
-    proxied.port = String(proxy.port);
-    const apart = await startGateway({ REDIS_URL: proxied.href });
-    onTestFinished(async () => {
-      proxy.restore();
-      await apart.stop();
-      await proxy.close();
-    });
-    return { url: apart.url, proxy };
-  }
-
   it('what happens waits in MySQL, and is told in order when it is back', async () => {
     const { url, proxy } = await startApart();
     const performanceId = await createPerformance(url, { seating: { kind: 'seated', seats: 40 }, price });

@@ -22,6 +22,7 @@ import {
   holdSending,
   metricOf,
   newUserId,
+  patient,
   query,
   type Reply,
   redisClient,
@@ -46,8 +47,8 @@ let database: Database;
 
 beforeAll(async () => {
   redis = redisClient();
-  gateway = await startGateway();
-  other = await startGateway();
+  gateway = await startGateway(patient);
+  other = await startGateway(patient);
   url = gateway.url;
   database = new Database(inject('mysqlUrl'), silentLog, 10);
 });
@@ -210,14 +211,15 @@ it('payment and expiry at the same millisecond, 1,000 rounds: paid with its seat
 describe.each(['persisted', 'held'])('with FASTPASS_ACK=%s', (ack) => {
   let pair: TestGateway[];
   beforeAll(async () => {
-    pair = [await startGateway({ FASTPASS_ACK: ack }), await startGateway({ FASTPASS_ACK: ack })];
+    const settings = { ...patient, FASTPASS_ACK: ack };
+    pair = [await startGateway(settings), await startGateway(settings)];
   });
   afterAll(async () => {
     await Promise.all(pair.map((each) => each.stop()));
   });
 
   it('payment and a rival for the ending hold, 300 rounds: sold to one or held by the other, and no 201 lost', {
-    timeout: 60_000,
+    timeout: 120_000,
   }, async () => {
     const rounds = 300;
     const { performanceId, users, ids } = await heldHall(rounds);
@@ -297,7 +299,7 @@ it('payment and cancellation at once, 200 rounds: cancelled, and nobody is poore
 });
 
 it('payments and refunds in a rush, while Redis forgets everything again and again, lose no sale and sell none twice', {
-  timeout: 60_000,
+  timeout: 120_000,
 }, async () => {
   const seats = 400;
   const random = seededRandom(seed);

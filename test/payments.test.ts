@@ -6,6 +6,7 @@ import { silentLog } from '../src/logger.ts';
 import { idempotencyKey, performanceKeys } from '../src/lua/keys.ts';
 import { Database } from '../src/persist/database.ts';
 import { pay as payInMysql } from '../src/persist/payments.ts';
+import { startApart } from './apart.ts';
 import {
   call,
   createPerformance,
@@ -24,7 +25,6 @@ import {
 } from './harness.ts';
 import { balanceOf, brokenBooks, brokenSales, cancel, charge, hold, pay, storedEntries } from './money.ts';
 import { openSocket, type TestSocket } from './socket.ts';
-import { startTcpProxy } from './tcp-proxy.ts';
 
 const uuid7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
@@ -244,7 +244,8 @@ describe('paying', () => {
       return (await storedReservations(performanceId))[0]!.status === storedStatus.EXPIRED;
     });
     expect((await pay(url, userId, reservationId)).body.code).toBe('reservation_expired');
-    await until('it is shown free', async () => (await seatStatuses(performanceId))[0] === 'AVAILABLE');
+    await until('Redis knows it, too', async () => (await disagreements(url, performanceId)).length === 0);
+    expect(await seatStatuses(performanceId)).toEqual(['AVAILABLE']);
     await expectSalesRight(performanceId);
   });
 
@@ -351,7 +352,7 @@ describe('money for one of two holds', () => {
 
 describe('a paid reservation', () => {
   it('never lapses: its time passes, others expire, and it stays', async () => {
-    const performanceId = await seated(2, { holdSeconds: 1 });
+    const performanceId = await seated(2, { holdSeconds: 2 });
     const userId = newUserId();
     await charge(url, userId, 1000);
     const held = await hold(url, userId, { performanceId, seats: [1] });
@@ -363,7 +364,7 @@ describe('a paid reservation', () => {
       const stored = await storedReservations(performanceId);
       return stored.find(({ id }) => id === later.reservationId)!.status === storedStatus.EXPIRED;
     });
-    await until('its seat is free', async () => (await seatStatuses(performanceId))[1] === 'AVAILABLE');
+    await until('Redis knows it, too', async () => (await disagreements(url, performanceId)).length === 0);
     expect((await read(userId, held.body.reservationId)).body.status).toBe('CONFIRMED');
     expect(await hold(url, newUserId(), { performanceId, seats: [1] })).toMatchObject({
       status: 409,
@@ -381,7 +382,7 @@ describe('a paid reservation', () => {
     ['seated', { kind: 'seated', seats: 2 }, { seats: [1] }, { seats: [1] }, 'seat_taken'],
     ['capacity', { kind: 'capacity', capacity: 4 }, { partySize: 3 }, { partySize: 2 }, 'sold_out'],
   ] as const)('is known after a cold start and after FLUSHALL: %s', async (_kind, seating, what, wish, code) => {
-    const performanceId = await createPerformance(url, { seating, holdSeconds: 1, price: 10 });
+    const performanceId = await createPerformance(url, { seating, holdSeconds: 2, price: 10 });
     const { userId, reservationId } = await heldBy(performanceId, what);
     expect((await pay(url, userId, reservationId)).status).toBe(201);
     for (const forget of [
@@ -405,8 +406,8 @@ describe('a paid reservation', () => {
     const database = new Database(inject('mysqlUrl'), silentLog, 1);
     onTestFinished(() => database.close());
     const performances = [
-      await seated(1, { holdSeconds: 1 }),
-      await createPerformance(url, { seating: { kind: 'capacity', capacity: 4 }, holdSeconds: 1, price: 10 }),
+      await seated(1, { holdSeconds: 2 }),
+      await createPerformance(url, { seating: { kind: 'capacity', capacity: 4 }, holdSeconds: 2, price: 10 }),
     ];
     const wishes = [{ seats: [1] }, { partySize: 4 }];
     for (const [i, performanceId] of performances.entries()) {
@@ -462,7 +463,7 @@ describe('cancelling', () => {
   });
 
   it('what is paid, after the time of its hold too', async () => {
-    const performanceId = await seated(1, { holdSeconds: 1 });
+    const performanceId = await seated(1, { holdSeconds: 2 });
     const userId = newUserId();
     await charge(url, userId, 1000);
     const held = await hold(url, userId, { performanceId, seats: [1] });
@@ -690,22 +691,8 @@ describe('with FASTPASS_ACK=held', () => {
 });
 
 describe('while Redis is away', () => {
-  async function startApart() {
-    const target = new URL(inject('redisUrl'));
-    const proxy = await startTcpProxy(target.hostname, Number(target.port));
-    const proxied = new URL(target);
-    proxied.port = String(proxy.port);
-    const apart = await startGateway({ REDIS_URL: proxied.href });
-    onTestFinished(async () => {
-      proxy.restore();
-      await apart.stop();
-      await proxy.close();
-    });
-    return { apart, proxy };
-  }
-
   it('a payment is taken, and Redis learns of it afterwards', async () => {
-    const { apart, proxy } = await startApart();
+    const { url: apart, proxy } = await startApart();
     const performances = [
       await seated(2),
       await createPerformance(url, { seating: { kind: 'capacity', capacity: 5 }, price: 100 }),
@@ -714,13 +701,13 @@ describe('while Redis is away', () => {
     const paidPlaces = await heldBy(performances[1]!, { partySize: 3 });
     proxy.cut();
     for (const { userId, reservationId } of [paidSeats, paidPlaces]) {
-      const paid = await pay(apart.url, userId, reservationId);
+      const paid = await pay(apart, userId, reservationId);
       expect(paid).toMatchObject({ status: 201, body: { status: 'PAID' } });
-      expect((await pay(apart.url, userId, reservationId)).body).toEqual(paid.body);
-      const shown = await call(apart.url, 'GET', `/v1/reservations/${reservationId}`, { userId });
+      expect((await pay(apart, userId, reservationId)).body).toEqual(paid.body);
+      const shown = await call(apart, 'GET', `/v1/reservations/${reservationId}`, { userId });
       expect(shown.body.status).toBe('CONFIRMED');
     }
-    expect(await seatStatuses(performances[0]!, apart.url)).toEqual(['AVAILABLE', 'OCCUPIED']);
+    expect(await seatStatuses(performances[0]!, apart)).toEqual(['AVAILABLE', 'OCCUPIED']);
     expect(await seatStatuses(performances[0]!), 'Redis has not been told').toEqual(['AVAILABLE', 'HELD']);
     proxy.restore();
     await until('Redis shows it as sold', async () => (await seatStatuses(performances[0]!))[1] === 'OCCUPIED');
@@ -734,13 +721,13 @@ describe('while Redis is away', () => {
   });
 
   it('a refund is given, and the seats are free in Redis afterwards', async () => {
-    const { apart, proxy } = await startApart();
+    const { url: apart, proxy } = await startApart();
     const performanceId = await seated(1);
     const { userId, reservationId } = await heldBy(performanceId);
     await pay(url, userId, reservationId);
     proxy.cut();
-    expect((await cancel(apart.url, userId, reservationId)).body).toMatchObject({ refunded: 1000 });
-    expect(await balanceOf(apart.url, userId)).toBe(5000);
+    expect((await cancel(apart, userId, reservationId)).body).toMatchObject({ refunded: 1000 });
+    expect(await balanceOf(apart, userId)).toBe(5000);
     proxy.restore();
     await until('another can hold it', async () => {
       return (await hold(url, newUserId(), { performanceId, seats: [1] })).status === 201;
@@ -749,19 +736,16 @@ describe('while Redis is away', () => {
   });
 
   it('a payment with an Idempotency-Key is refused before anything is done, and taken with the same key later', async () => {
-    const { apart, proxy } = await startApart();
+    const { url: apart, proxy } = await startApart();
     const performanceId = await seated(1);
     const { userId, reservationId } = await heldBy(performanceId);
     proxy.cut();
-    const refused = await pay(apart.url, userId, reservationId, 'my-payment');
+    const refused = await pay(apart, userId, reservationId, 'my-payment');
     expect(refused).toMatchObject({ status: 503, body: { code: 'unavailable' } });
     expect(refused.headers.get('retry-after')).toMatch(/^\d+$/);
     expect(await storedPayments(reservationId)).toEqual([]);
     proxy.restore();
-    await until(
-      'it can be paid',
-      async () => (await pay(apart.url, userId, reservationId, 'my-payment')).status === 201,
-    );
+    await until('it can be paid', async () => (await pay(apart, userId, reservationId, 'my-payment')).status === 201);
     expect(await balanceOf(url, userId)).toBe(4000);
     await expectSalesRight(performanceId);
   });

@@ -132,13 +132,14 @@ async function untilAllKnow(performanceId: number, viewers: readonly Viewer[], t
   const isKnown = async (): Promise<boolean> => {
     const truth = await readMap(performanceId);
     differences = viewers.flatMap((viewer) => viewer.differences(truth));
+    // What MySQL has committed Redis is told behind it, and where a connection was cut some time later.
+    if (differences.length === 0) differences = await disagreements(first.url, performanceId);
     return differences.length === 0;
   };
   await until('all know the seats', isKnown, timeoutMs).catch((thrown) => {
     expect(differences).toEqual([]);
     throw thrown;
   });
-  expect(await disagreements(first.url, performanceId)).toEqual([]);
   expect(await brokenPromises(performanceId)).toEqual([]);
 }
 
@@ -206,7 +207,7 @@ describe('a watcher', () => {
   });
 
   it('is told AVAILABLE when a hold ends, and of the takeover of an ended one that it is held', async () => {
-    const performanceId = await seated(10, { holdSeconds: 1 });
+    const performanceId = await seated(10, { holdSeconds: 2 });
     const viewers = [await Viewer.start(first, performanceId), await Viewer.start(second, performanceId)];
     await held(performanceId, [4, 5]);
     for (const { socket } of viewers) {
@@ -415,7 +416,7 @@ describe(`what watchers were told over the seats they read (seed ${seed})`, () =
   ];
   it.each(faults)(
     'comes to be the seats as they are, though %s again and again',
-    { timeout: 90_000 },
+    { timeout: 120_000 },
     async (_name, fault) => {
       const performanceId = await seated(seats);
       const random = seededRandom(seed);

@@ -194,7 +194,7 @@ describe('a gateway that does not start says why, without a secret', () => {
     ],
   ];
 
-  it.concurrent.each(faults)('when %s', { timeout: 60_000 }, async (_name, reason, settings) => {
+  it.concurrent.each(faults)('when %s', { timeout: 120_000 }, async (_name, reason, settings) => {
     const environment = testEnvironment(settings());
     const output = await outputOf(environment);
     expect(output).toMatch(reason);

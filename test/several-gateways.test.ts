@@ -13,6 +13,7 @@ import {
   type GatewayProcess,
   holdSending,
   newUserId,
+  patient,
   type Reply,
   redisClient,
   storedReservations,
@@ -228,7 +229,7 @@ describe('workers', () => {
   const isPrimaryGone = (): boolean => primary.child.exitCode !== null || primary.child.signalCode !== null;
 
   beforeEach(async () => {
-    primary = await spawnWorkers();
+    primary = await spawnWorkers(patient);
     workers = await childrenOf(primary.child.pid!);
     expect(workers).toHaveLength(2);
   });
@@ -317,10 +318,11 @@ describe('workers', () => {
   it('end when their primary is killed while one starts', async () => {
     const starts = (): number => (primary.output().match(/redis is ready/g) ?? []).length;
     const before = starts();
-    process.kill(workers[0]!, 'SIGKILL');
+    const victim = workers[0]!;
+    process.kill(victim, 'SIGKILL');
     await until('there is another one', async () => {
       workers = await childrenOf(primary.child.pid!);
-      return workers.length === 2;
+      return workers.length === 2 && !workers.includes(victim);
     });
     await until('it has begun to start', () => starts() > before);
     await primary.kill();

@@ -16,6 +16,7 @@ import {
   type GatewayProcess,
   metricOf,
   newUserId,
+  patient,
   redisClient,
   seededRandom,
   spawnGateway,
@@ -36,7 +37,7 @@ let log = '';
 const opened: { close(): void }[] = [];
 
 beforeAll(async () => {
-  gateway = await spawnGateway();
+  gateway = await spawnGateway(patient);
   url = gateway.url;
   for (const stream of [gateway.child.stdout, gateway.child.stderr]) {
     stream?.on('data', (data: Buffer) => {
@@ -526,7 +527,7 @@ describe('a slow reader', () => {
   const seatsOfHall = 30_000;
 
   it('is dropped with 1013 at its limit, while others get everything and memory stays bounded', {
-    timeout: 90_000,
+    timeout: 120_000,
   }, async () => {
     const redis = redisClient();
     try {

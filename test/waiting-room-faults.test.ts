@@ -86,7 +86,7 @@ function expectWholeWay(sockets: readonly TestSocket[], visitors: readonly Pick<
 
 describe('when the leader is killed', () => {
   it('another process goes on within five seconds: nobody is let in twice, nobody is left out', {
-    timeout: 60_000,
+    timeout: 120_000,
   }, async () => {
     const both = [await start(), await start()];
     let leader: GatewayProcess | undefined;
@@ -155,7 +155,7 @@ describe('when the leader is killed', () => {
 describe('when Redis cannot be reached for some seconds', () => {
   it.each(['cut', 'stall'] as const)(
     'joins are refused in time, and then everybody stands where they stood (%s)',
-    { timeout: 60_000 },
+    { timeout: 120_000 },
     async (fault) => {
       const upstream = new URL(inject('redisUrl'));
       const proxy = await startTcpProxy(upstream.hostname, Number(upstream.port));
@@ -338,11 +338,11 @@ describe('when Redis forgets everything', () => {
     const waiting = { status: 'waiting', number: null, position: null, opensAt };
     for (const visitor of all) expect(await placeOf(url, id, visitor)).toMatchObject(waiting);
     await configure(url, id, { ...settings, opensAt: new Date(Date.now() - 1).toISOString() });
-    let places: Message[] = [];
-    await until('the draw is over', async () => {
-      places = await Promise.all(all.map((visitor) => placeOf(url, id, visitor)));
-      return places.every(({ number }) => number !== null);
-    });
+    const lookAtAll = (): Promise<Message[]> => Promise.all(all.map((visitor) => placeOf(url, id, visitor)));
+    await until('the draw is over', async () => (await lookAtAll()).every(({ number }) => number !== null));
+    // A draw is made in parts, of a thousand arrivals each, and the newcomer is of another part: whoever was looked at between
+    // two of them did not see all that are ahead.
+    const places = await lookAtAll();
     const inOrder = [...places].sort((a, b) => a.number - b.number);
     expect(inOrder.map(({ position }) => position)).toEqual(range(1, 21));
     expect(new Set(places.map(({ number }) => number)).size).toBe(21);

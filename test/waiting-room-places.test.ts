@@ -335,7 +335,7 @@ describe('a place is given up', { concurrent: true }, () => {
   });
 
   it('not by those who have a socket open, and a minute after their last one has closed', {
-    timeout: 90_000,
+    timeout: 120_000,
   }, async () => {
     const id = await openRoom(url, paused);
     const visitors = await joinAll(url, id, 3);

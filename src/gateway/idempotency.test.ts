@@ -15,6 +15,8 @@ import { type Answer, bodyValueOf, problem } from './reply.ts';
 const created: Answer = { status: 201, headers: [['location', '/v1/things/1']], json: '{"thing":1}' };
 const key = 'key-1';
 const deadlineMs = 2000;
+/** A poll gives up after a second else. */
+const patient = { timeout: 10_000 };
 const print = fingerprintOf('post /v1/things', { a: 1 });
 
 let connection: RedisConnection;
@@ -69,7 +71,7 @@ describe('the same key and body', () => {
     const { ids, act } = acting(answer.promise);
     const here = gateway();
     const repeats = [here.run(user, key, print, 'id-1', act), here.run(user, key, print, 'id-2', act)];
-    await expect.poll(() => ids.length).toBe(1);
+    await expect.poll(() => ids.length, patient).toBe(1);
     repeats.push(gateway().run(user, key, print, 'id-3', act));
     answer.resolve(created);
     expect((await Promise.all(repeats)).map((each) => each.status)).toEqual([201, 201, 201]);
@@ -93,7 +95,7 @@ describe('the same key and body', () => {
       const here = gateway();
       await here.run(user, key, print, 'id-1', act);
       // Written down after the answer: a repeat that comes before waits in memory for that.
-      await expect.poll(() => connection.client.exists(idempotencyKey(user, key))).toBe(0);
+      await expect.poll(() => connection.client.exists(idempotencyKey(user, key)), patient).toBe(0);
       const again = await gateway().run(user, key, print, 'id-2', act);
       expect([again.status, isReplayed(again)]).toEqual([201, false]);
       expect(ids).toEqual(['id-1', 'id-2']);
@@ -106,7 +108,7 @@ describe('the same key and body', () => {
     const here = gateway();
     await here.run(user, key, print, 'id-1', act);
     await expect
-      .poll(async () => (await connection.client.get(idempotencyKey(user, key))) ?? '')
+      .poll(async () => (await connection.client.get(idempotencyKey(user, key))) ?? '', patient)
       .toContain('"isOpen":true');
     const again = await gateway().run(user, key, print, 'id-2', act);
     expect(again.status).toBe(201);
@@ -118,7 +120,7 @@ describe('the same key and body', () => {
     const user = newUser();
     const dead = gateway();
     void dead.run(user, key, print, 'id-1', () => new Promise(() => {}));
-    await expect.poll(() => connection.client.exists(idempotencyKey(user, key))).toBe(1);
+    await expect.poll(() => connection.client.exists(idempotencyKey(user, key)), patient).toBe(1);
     const clock = new ManualClock();
     const { ids, act } = acting(created);
     const answers: number[] = [];
@@ -129,7 +131,7 @@ describe('the same key and body', () => {
         await clock.advance(100);
         return what();
       };
-      await expect.poll(passed, { interval: 1 }).toBe(true);
+      await expect.poll(passed, { ...patient, interval: 1 }).toBe(true);
     };
     const startMs = clock.nowMs();
     void ask('id-2');
@@ -147,7 +149,7 @@ describe('the same key and body', () => {
   it('goes on with the first id at once when the process of the first has died before', async () => {
     const user = newUser();
     void gateway().run(user, key, print, 'id-1', () => new Promise(() => {}));
-    await expect.poll(() => connection.client.exists(idempotencyKey(user, key))).toBe(1);
+    await expect.poll(() => connection.client.exists(idempotencyKey(user, key)), patient).toBe(1);
     // As if that had been three seconds ago.
     await connection.client.pexpire(idempotencyKey(user, key), (24 * 3600 - 3) * 1000);
     const { ids, act } = acting(created);
@@ -162,7 +164,7 @@ describe('the same key and body', () => {
     const { ids, act } = acting(answer.promise);
     const here = gateway(clock);
     const first = here.run(user, key, print, 'id-1', act);
-    await expect.poll(() => ids.length).toBe(1);
+    await expect.poll(() => ids.length, patient).toBe(1);
     await clock.advance(500);
     const repeat = here.run(user, key, print, 'id-2', act);
     await clock.advance(deadlineMs);
@@ -190,7 +192,7 @@ describe('the same key and body', () => {
           await clock.advance(100);
           return answer;
         },
-        { interval: 1 },
+        { ...patient, interval: 1 },
       )
       .not.toBeNull();
     expect(ids).toEqual(['id-1']);
@@ -217,7 +219,7 @@ describe('a key', () => {
     const { ids, act } = acting(answer.promise);
     const here = gateway();
     const first = here.run(user, key, print, 'id-1', act);
-    await expect.poll(() => ids.length).toBe(1);
+    await expect.poll(() => ids.length, patient).toBe(1);
     const other = fingerprintOf('post /v1/things', { a: 2 });
     expect(await here.run(user, key, other, 'id-2', act)).toMatchObject({ status: 422 });
     expect(await gateway().run(user, key, other, 'id-3', act)).toMatchObject({ status: 422 });

@@ -215,7 +215,7 @@ describe('telling Redis of a sale', () => {
       await store.confirm([saleOf(wish(id, [7]), [7, 2])]);
       await store.confirm([saleOf(request, [2, 2, 4, 2])]);
       await expect
-        .poll(() => news)
+        .poll(() => news, { timeout: 5000 })
         .toEqual([
           {
             revision: revision + 1,

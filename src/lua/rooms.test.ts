@@ -22,6 +22,8 @@ import type { Reply } from './pipeline.ts';
 import { parseRoomNews, RedisRoomStore } from './rooms.ts';
 
 const roundMs = 500;
+/** Until a room opens: long enough for those who are to join before, also on a slow machine; well below the absence. */
+const soonMs = 20_000;
 
 describeRoomStore('Redis', () => redisRooms([inject('redisUrl')]));
 
@@ -117,9 +119,9 @@ describe('rooms on real Redis', () => {
     });
 
     it('of a draw says so, and nothing else', async () => {
-      const id = await open({ opensAtMs: Date.now() + 1000, drawBeforeOpen: true });
+      const id = await open({ opensAtMs: Date.now() + soonMs, drawBeforeOpen: true });
       await joined(id, 2);
-      await round(id, 1000);
+      await round(id, soonMs);
       await under.news(id);
       await under.store.draw({ performanceId: id, firstArrival: 1, lastArrival: 2, seed: '' }, [2, 1]);
       expect(await under.news(id)).toEqual<RoomNews[]>([
@@ -159,9 +161,9 @@ describe('rooms on real Redis', () => {
     });
 
     it('of 20,000 is drawn', async () => {
-      const id = await open({ opensAtMs: Date.now() + 1000, drawBeforeOpen: true, admitPerSecond: 0 });
+      const id = await open({ opensAtMs: Date.now() + soonMs, drawBeforeOpen: true, admitPerSecond: 0 });
       const guests = await joined(id, 20_000);
-      const { drawDue } = await round(id, 2000);
+      const { drawDue } = await round(id, soonMs);
       expect(drawDue).toEqual({ firstArrival: 1, lastArrival: 20_000 });
       const numbers = guests.map((_, i) => 20_000 - i);
       await under.store.draw({ performanceId: id, ...drawDue!, seed: '' }, numbers);
@@ -305,14 +307,14 @@ describe('rooms on real Redis', () => {
     });
 
     it('of a server that has forgotten the scripts is none', async () => {
-      const id = await open({ opensAtMs: Date.now() + 1000, drawBeforeOpen: true });
+      const id = await open({ opensAtMs: Date.now() + soonMs, drawBeforeOpen: true });
       const forget = () => under.connection.client.call('SCRIPT', 'FLUSH');
       await forget();
       const guests = [...(await joined(id, 2)), ...(await joined(id, 1))];
       await forget();
       await under.store.seen(id, [guests[0]!.userId], 60_000);
       await forget();
-      expect((await round(id, 1000)).drawDue).toEqual({ firstArrival: 1, lastArrival: 3 });
+      expect((await round(id, soonMs)).drawDue).toEqual({ firstArrival: 1, lastArrival: 3 });
       await forget();
       await under.store.draw({ performanceId: id, firstArrival: 1, lastArrival: 3, seed: '' }, [2, 3, 1]);
       await forget();
@@ -383,9 +385,9 @@ describe('rooms on real Redis', () => {
       });
 
       it('in the middle of everything else rejects, and the same again does what was missing', async () => {
-        const id = await open({ opensAtMs: Date.now() + 1000, drawBeforeOpen: true });
+        const id = await open({ opensAtMs: Date.now() + soonMs, drawBeforeOpen: true });
         const guests = await joined(id, 2500);
-        await under.passTime(id, 2000);
+        await under.passTime(id, soonMs);
         const draw = { performanceId: id, firstArrival: 1, lastArrival: 2500, seed: '' };
         const numbers = guests.map((_, i) => 2500 - i);
         for (const act of [
