@@ -175,7 +175,7 @@ describe.each(['persisted', 'held'])('with FASTPASS_ACK=%s', (ack) => {
 
     it.each(kinds)('a %s hold that rests on a takeover not committed yet is not lost', async (kind, seating) => {
       const isSeated = kind === 'seated';
-      const performanceId = await createPerformance(url, { seating, holdSeconds: 1 });
+      const performanceId = await createPerformance(url, { seating, holdSeconds: 2 });
       const old = await lapsed(performanceId, newUserId(), isSeated ? { seats: [1, 2, 3, 4] } : { partySize: 4 });
       const holdOne = (seat: number, holdAt: string): Promise<Reply> =>
         call(holdAt, 'POST', '/v1/reservations', {
@@ -209,7 +209,7 @@ describe.each(['persisted', 'held'])('with FASTPASS_ACK=%s', (ack) => {
     it.each(kinds)(
       'a %s hold that has ended is kept from others for a while, since it may still be paid',
       async (_, seating, what) => {
-        const performanceId = await createPerformance(url, { seating, holdSeconds: 1 });
+        const performanceId = await createPerformance(url, { seating, holdSeconds: 2 });
         const { reservationId, expiresAt } = (await hold(newUserId(), { performanceId, ...what })).body;
         await until('the hold has ended', async () => Date.now() > Date.parse(expiresAt) + 100);
         expect((await hold(newUserId(), { performanceId, ...what })).status).toBe(409);

@@ -104,7 +104,9 @@ export async function untilListening(child: ChildProcessByStdio<null, Readable, 
     };
     child.stdout.on('data', onData);
     child.stderr.on('data', onData);
-    void closed.then(() => reject(new Error(`the gateway did not start:\n${output}`)));
+    // Its workers may keep the pipes open behind it.
+    const soon = exited.then(() => new Promise((go) => setTimeout(go, 1000)));
+    void Promise.race([closed, soon]).then(() => reject(new Error(`the gateway did not start:\n${output}`)));
   });
   return {
     url: `http://127.0.0.1:${port}`,

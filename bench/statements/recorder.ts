@@ -1,5 +1,5 @@
 /** Stands between src/persist and MySQL: hands each statement of its functions to a watcher, and asks how it would run. */
-import type { Parameter, Statements } from '../../src/persist/database.ts';
+import type { Parameter, Statements, Transaction } from '../../src/persist/database.ts';
 
 /** A statement that is about to run. */
 export interface Asked {
@@ -18,7 +18,7 @@ export interface Watcher {
   transaction?(startMs: number, endMs: number): void;
 }
 
-type Work = (transaction: Statements) => Promise<unknown>;
+type Work = (transaction: Transaction) => Promise<unknown>;
 
 /** The same database or transaction, with every statement, also those inside its transactions, handed to the watcher. */
 export function watched<Target extends Statements>(target: Target, watcher: Watcher): Target {
@@ -54,6 +54,7 @@ async function timed(begin: (work: Work) => Promise<unknown>, work: Work, watche
   let begunMs = askedMs;
   let doneMs = askedMs;
   const result = await begin(async (transaction) => {
+    await transaction.begin();
     begunMs = performance.now();
     const value = await work(watched(transaction, watcher));
     doneMs = performance.now();

@@ -58,8 +58,7 @@ export interface Refund {
   readonly amount: number;
 }
 
-/** What the outbox tells; in one reservation's order. */
-/** What other services are told of. MySQL stores the numbers. */
+/** What other services are told of, in the order of each reservation. MySQL stores the numbers. */
 export const outboxKinds = [
   'reservation.held',
   'reservation.confirmed',
@@ -84,4 +83,10 @@ export interface OutboxRow {
   readonly id: number;
   /** A line an event: number of its kind, reservation, performance, user, and the amount of a payment, apart by a blank. */
   readonly lines: string;
+}
+
+/** What the stream has taken of some rows: so many of the front. */
+export interface Appended {
+  readonly rows: number;
+  readonly events: number;
 }

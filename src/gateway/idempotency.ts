@@ -12,8 +12,9 @@ import { type Answer, bodyValueOf, problem } from './reply.ts';
 /** 1 to 64 visible ASCII characters. */
 export const keyPattern = /^[\x21-\x7e]{1,64}$/;
 const pollIntervalMs = 20;
-/** Under way elsewhere for longer than any deadline: its gateway has died, go on with its id. */
-const waitMsMax = 2500;
+/** Under way elsewhere for so much longer than a request may take: its gateway has died, go on with its id. */
+const pastDeadlineMs = 500;
+const waitMsMin = 2500;
 
 const stillUnderWay = problem({
   code: Code.unavailable,
@@ -155,7 +156,8 @@ export class Idempotency {
   async #waitForAnswer(userId: number, key: string, claim: Claim): Promise<Claim | null> {
     let current: Claim | null = claim;
     if (claim.answer !== null || claim.isOpen) return claim;
-    const untilMs = this.#clock.nowMs() + waitMsMax - (await this.#store.ageMs(userId, key));
+    const waitMs = Math.max(waitMsMin, this.#deadlineMs + pastDeadlineMs);
+    const untilMs = this.#clock.nowMs() + waitMs - (await this.#store.ageMs(userId, key));
     while (current !== null && current.answer === null && !current.isOpen) {
       if (this.#clock.nowMs() > untilMs) return null;
       await sleep(this.#clock, pollIntervalMs);

@@ -193,8 +193,9 @@ export function attemptsCall(key: string, limit: AttemptLimit, what: AttemptStep
 const eventsKeptMax = 1_000_000;
 
 /** append-events.lua. */
-export function appendEventsCall({ id, lines }: OutboxRow): ScriptCall {
-  const args = [String(id), lines, outboxKinds.join(' '), String(eventsKeptMax)];
+export function appendEventsCall(rows: readonly OutboxRow[]): ScriptCall {
+  const pairs = rows.flatMap(({ id, lines }) => [String(id), lines]);
+  const args = [outboxKinds.join(' '), String(eventsKeptMax), ...pairs];
   return { script: appendEventsScript, keys: [eventsKey], args };
 }
 

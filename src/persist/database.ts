@@ -80,6 +80,12 @@ class OneConnection implements Statements {
   async write(sql: string, parameters: readonly Parameter[] = []): Promise<ResultSetHeader> {
     return (await this.#connection.query<ResultSetHeader>({ sql, timeout: statementTimeoutMs }, [...parameters]))[0];
   }
+
+  /** One or more statements as one text, which has the time of all of them: a header, or one each. */
+  protected async send(texts: readonly string[]): Promise<ResultSetHeader | ResultSetHeader[]> {
+    const timeout = statementTimeoutMs * texts.length;
+    return (await this.#connection.query<ResultSetHeader | ResultSetHeader[]>({ sql: texts.join(';\n'), timeout }))[0];
+  }
 }
 
 export class Transaction extends OneConnection {
@@ -124,9 +130,8 @@ export class Transaction extends OneConnection {
     }
     const start = this.#start;
     this.#start = null;
-    const all = start === null ? texts : [start, ...texts];
-    const result: unknown = await super.write(all.join(';\n'));
-    const headers = (Array.isArray(result) ? result : [result]) as ResultSetHeader[];
+    const result = await this.send(start === null ? texts : [start, ...texts]);
+    const headers = Array.isArray(result) ? result : [result];
     return start === null ? headers : headers.slice(1);
   }
 }

@@ -92,12 +92,13 @@ function insertSeats(rows: readonly SeatRow[]): string {
  * As ranges of the primary key: 7 us of MySQL a hold less than an UPDATE joined with the rows just inserted.
  */
 function takeSeats(rows: readonly SeatRow[]): string {
-  const seatsOf = new Map<string, number[]>();
+  const seatsOf = new Map<string, string[]>();
   for (const { performanceId, seat, version } of rows) {
     const behind = `performance_id = ${integerLiteral(performanceId)} AND version = ${integerLiteral(version - 1)}`;
     const seats = seatsOf.get(behind);
-    if (seats === undefined) seatsOf.set(behind, [seat]);
-    else seats.push(seat);
+    const text = integerLiteral(seat);
+    if (seats === undefined) seatsOf.set(behind, [text]);
+    else seats.push(text);
   }
   const terms: string[] = [];
   for (const [behind, seats] of seatsOf) terms.push(`(${behind} AND seat IN (${seats.join(',')}))`);

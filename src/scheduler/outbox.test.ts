@@ -11,6 +11,8 @@ function fakes(rows: readonly OutboxRow[]) {
   const outbox = [...rows];
   const stream: { readonly eventId: string; readonly line: string }[] = [];
   const reads: number[] = [];
+  /** Rows of each call. */
+  const appends: number[] = [];
   const counters = { relayed: 0 };
   const faults: { append: Error | null; remove: Error | null } = { append: null, remove: null };
   const job = outboxJob({
@@ -21,11 +23,14 @@ function fakes(rows: readonly OutboxRow[]) {
     },
     async append(rows) {
       if (faults.append !== null) throw faults.append;
-      const events = rows.flatMap(({ id, lines }) =>
+      appends.push(rows.length);
+      const bad = rows.findIndex(({ lines }) => lines === 'none');
+      const good = bad < 0 ? rows : rows.slice(0, bad);
+      const events = good.flatMap(({ id, lines }) =>
         lines.split('\n').map((line, i) => ({ eventId: `${id}-${i}`, line })),
       );
       stream.push(...events);
-      return events.length;
+      return { rows: good.length, events: events.length };
     },
     async remove(ids) {
       if (faults.remove !== null) throw faults.remove;
@@ -36,7 +41,7 @@ function fakes(rows: readonly OutboxRow[]) {
     },
     counters,
   });
-  return { job, outbox, stream, reads, counters, faults };
+  return { job, outbox, stream, reads, appends, counters, faults };
 }
 
 function rowsOf(count: number): OutboxRow[] {
@@ -96,6 +101,27 @@ describe('the relay of the outbox', () => {
     faults.append = null;
     await job.run();
     expect([outbox.length, counters.relayed]).toEqual([0, 3]);
+  });
+
+  it('stops at a row that is none, tells nothing behind it, and tells nothing before it twice', async () => {
+    const { job, outbox, stream, counters } = fakes([
+      ...rowsOf(2),
+      { id: 3, lines: 'none' },
+      { id: 4, lines: line('r4') },
+    ]);
+    for (let i = 0; i < 3; i++) await expect(job.run()).rejects.toThrow('row 3 of the outbox');
+    expect(stream.map(({ eventId }) => eventId)).toEqual(['1-0', '2-0']);
+    expect([outbox.map(({ id }) => id), counters.relayed]).toEqual([[3, 4], 2]);
+  });
+
+  it('hands large rows on in parts, so that no call keeps Redis from others for long', async () => {
+    const long = Array.from({ length: 200 }, (_, i) => line(`reservation-${i}-with-an-id-of-its-own-length`)).join(
+      '\n',
+    );
+    const { job, stream, appends } = fakes(Array.from({ length: 6 }, (_, i) => ({ id: i + 1, lines: long })));
+    await job.run();
+    expect(stream).toHaveLength(1200);
+    expect(appends).toEqual([2, 2, 2]);
   });
 
   it('finds a row that was committed late, behind others that are told already', async () => {
