@@ -5,7 +5,7 @@
  */
 import { type Gateway, startGateway } from './load/gateway.ts';
 import { type RoundOptions, readRoundOptions } from './load/options.ts';
-import { cpuTimeOf } from './load/process-usage.ts';
+import { cpuMsOf } from './load/process-usage.ts';
 import { say } from './load/progress.ts';
 import { jwtSecret, Seller, writeTokens } from './load/seller.ts';
 import { onStage, type Stage } from './load/stage.ts';
@@ -90,11 +90,7 @@ async function measure(stage: Stage, options: RoundOptions): Promise<MetricsResu
   const once = async (gateway: Gateway, isRefused: boolean): Promise<Measured> => {
     const performanceIds = isRefused ? [taken] : await fresh();
     const seatsPerPerformance = isRefused ? takenSeats : seats;
-    const cpu = (): number => {
-      const { userMs, systemMs } = cpuTimeOf(gateway.pid);
-      return userMs + systemMs;
-    };
-    const beforeMs = cpu();
+    const beforeMs = cpuMsOf(gateway.pid);
     const { url } = gateway;
     const work = load(generator, {
       url,
@@ -110,7 +106,7 @@ async function measure(stage: Stage, options: RoundOptions): Promise<MetricsResu
     if (wrong > 0 || result.failed > 0) {
       throw new Error(`${wrong} answers of the wrong kind, ${result.failed} requests without one`);
     }
-    return { perSecond: result.perSecond, cpuUs: ((cpu() - beforeMs) * 1000) / result.requests };
+    return { perSecond: result.perSecond, cpuUs: ((cpuMsOf(gateway.pid) - beforeMs) * 1000) / result.requests };
   };
 
   const rows: MetricsResult['rows'][number][] = [];

@@ -4,14 +4,13 @@
  * and MySQL do alone, with the gateway's own script and statements; how long a hold takes at half load, and alone on
  * an idle gateway. Rounds are interleaved, the middle one counts.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import { mintToken } from '../../src/gateway/auth.ts';
 import { tableText } from '../load/exhibits.ts';
 import { committed, type Gateway, startGateway } from '../load/gateway.ts';
 import { type RoundOptions, readRoundOptions } from '../load/options.ts';
 import { say } from '../load/progress.ts';
 import { jwtSecret, post, Seller, writeTokens } from '../load/seller.ts';
+import { startServer } from '../load/server.ts';
 import { onStage, type Stage } from '../load/stage.ts';
 import { middle } from '../load/statistics.ts';
 import { startStores } from '../load/stores.ts';
@@ -41,24 +40,6 @@ const mysqlHoldsPerSecond = 10_000;
 /** 100 as the script is called; 200 is what a gateway commits at once when it can. */
 const mysqlBatchSizes = [100, 200] as const;
 
-async function startFloor(): Promise<{ url: string; pid: number; stop(): Promise<void> }> {
-  const path = fileURLToPath(new URL('./server.ts', import.meta.url));
-  const child: ChildProcess = spawn(process.execPath, [path], { stdio: ['ignore', 'pipe', 'inherit'] });
-  const port = await new Promise<string>((resolve, reject) => {
-    child.stdout?.once('data', (data: Buffer) => resolve(data.toString().trim()));
-    child.once('exit', () => reject(new Error('the floor server did not start')));
-  });
-  return {
-    url: `http://127.0.0.1:${port}`,
-    pid: child.pid ?? 0,
-    stop: () =>
-      new Promise((resolve) => {
-        child.removeAllListeners('exit').once('exit', () => resolve());
-        child.kill('SIGTERM');
-      }),
-  };
-}
-
 /** The middle time of single holds, one after the other on one connection, in milliseconds. */
 async function measureIdle(gateway: Gateway, seller: Seller): Promise<number> {
   const performanceId = await seller.performance(idleHolds);
@@ -84,7 +65,7 @@ async function measure(stage: Stage, options: RoundOptions): Promise<FloorResult
   const tokensPath = await writeTokens(stage, users);
   const { REDIS_URL: redisUrl, MYSQL_URL: mysqlUrl } = process.env;
   const stores = await stage.add(() => startStores({ name: 'bench', redisUrl, mysqlUrl, say }));
-  const floor = await stage.add(startFloor);
+  const floor = await stage.add(() => startServer(new URL('./server.ts', import.meta.url)));
   const common = { redisUrl: stores.redisUrl, mysqlUrl: stores.mysqlUrl, jwtSecret, workers: 1 };
   const persisted = await stage.add(() => startGateway({ ...common, settings: { FASTPASS_ACK: 'persisted' } }));
   const held = await stage.add(() => startGateway({ ...common, settings: { FASTPASS_ACK: 'held' } }));

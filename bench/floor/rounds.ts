@@ -1,6 +1,6 @@
 /** The rounds of the floor's bench: each contestant and each store alone, with the processor time that they take. */
 import type { RoundOptions } from '../load/options.ts';
-import { cpuTimeOf } from '../load/process-usage.ts';
+import { cpuMsOf } from '../load/process-usage.ts';
 import { say } from '../load/progress.ts';
 import { middle } from '../load/statistics.ts';
 import type { Stores } from '../load/stores.ts';
@@ -27,12 +27,6 @@ interface Measured extends LoadResult {
 interface LimitRun {
   readonly perSecond: number;
   readonly cpuUs: number | null;
-}
-
-function cpuMsOf(pid: number | null): number | null {
-  if (pid === null) return null;
-  const { userMs, systemMs } = cpuTimeOf(pid);
-  return userMs + systemMs;
 }
 
 /** What processes take of the processor from now on; call the result with a number of requests: microseconds each. */

@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { Redis } from 'ioredis';
 import type { Gateway } from '../load/gateway.ts';
-import { cpuTimeOf, residentKibOf } from '../load/process-usage.ts';
+import { cpuMsOf, residentKibOf } from '../load/process-usage.ts';
 import type { Stores } from '../load/stores.ts';
 
 export interface Usage {
@@ -27,8 +27,8 @@ function familyOf(pid: number): number[] {
   return [pid, ...children];
 }
 
-function cpuMsOf(pids: readonly number[]): number {
-  return pids.map(cpuTimeOf).reduce((sum, { userMs, systemMs }) => sum + userMs + systemMs, 0);
+function sumCpuMs(pids: readonly number[]): number {
+  return pids.reduce((sum, pid) => sum + cpuMsOf(pid), 0);
 }
 
 async function metricsOf(gateway: Gateway): Promise<(name: string) => number> {
@@ -60,9 +60,9 @@ export async function readUsage(gateway: Gateway, stores: Stores): Promise<Usage
   const { redisPid, mysqlPid, redisUrl } = stores;
   const metricOf = await metricsOf(gateway);
   return {
-    gatewayMs: cpuMsOf(familyOf(gateway.pid)),
-    redisMs: redisPid === null ? null : cpuMsOf([redisPid]),
-    mysqlMs: mysqlPid === null ? null : cpuMsOf([mysqlPid]),
+    gatewayMs: sumCpuMs(familyOf(gateway.pid)),
+    redisMs: redisPid === null ? null : sumCpuMs([redisPid]),
+    mysqlMs: mysqlPid === null ? null : sumCpuMs([mysqlPid]),
     redisBytes: await redisBytesOf(redisUrl),
     requests: metricOf(requestsMetric),
     holds: metricOf('fastpass_committed_holds_total'),

@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { freePort } from '../../src/embedded/supervise.ts';
+import { guardUrl, nodeFlags } from './server.ts';
 import type { Stoppable } from './stage.ts';
 
 export interface GatewayOptions {
@@ -28,10 +29,7 @@ const startTimeoutMs = 30_000;
 /** The gateway gives itself 8 seconds to commit what it has. */
 const stopTimeoutMs = 12_000;
 const complaintsMax = 20;
-// As in `npm start`: requests live for some milliseconds, and a small nursery copies them again and again.
-const nodeFlags = ['--max-semi-space-size=64'];
 const mainPath = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
-const guardUrl = new URL('./end-with-parent.ts', import.meta.url).href;
 
 /**
  * Starts one that answers every request of a user (no rate limit); resolves when all its processes listen.

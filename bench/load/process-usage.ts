@@ -18,6 +18,15 @@ export function cpuTimeOf(pid: number): CpuTime {
   return { userMs: Number(fields[11]) * msPerJiffy, systemMs: Number(fields[12]) * msPerJiffy };
 }
 
+/** Processor time of a process since it began, in milliseconds; null for null: a process that was not started here. */
+export function cpuMsOf(pid: number): number;
+export function cpuMsOf(pid: number | null): number | null;
+export function cpuMsOf(pid: number | null): number | null {
+  if (pid === null) return null;
+  const { userMs, systemMs } = cpuTimeOf(pid);
+  return userMs + systemMs;
+}
+
 /** Resident memory in KiB. Throws when there is no such process. */
 export function residentKibOf(pid: number): number {
   return Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? Number.NaN);

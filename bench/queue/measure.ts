@@ -4,7 +4,7 @@ import { headText, requestText } from '../load/connection.ts';
 import { openConnections } from '../load/fire.ts';
 import type { Gateway } from '../load/gateway.ts';
 import { type Paced, pace } from '../load/pace.ts';
-import { cpuTimeOf } from '../load/process-usage.ts';
+import { cpuMsOf } from '../load/process-usage.ts';
 import { startProgress } from '../load/progress.ts';
 import { jwtSecret } from '../load/seller.ts';
 import type { Stage } from '../load/stage.ts';
@@ -63,11 +63,7 @@ async function measure(
   };
   const connections = await openConnections(room.target, Math.min(rate.connections, texts.length));
   const progress = await stage.add(() => startProgress(`${label} ${rate.perSecond}/s`, texts.length));
-  const cpu = (): number => {
-    const { userMs, systemMs } = cpuTimeOf(gateway.pid);
-    return userMs + systemMs;
-  };
-  const cpuBeforeMs = cpu();
+  const cpuBeforeMs = cpuMsOf(gateway.pid);
   const paced = await pace({
     target: room.target,
     connections,
@@ -84,7 +80,7 @@ async function measure(
       onError(reason);
     },
   }).finally(() => progress.stop());
-  const gatewayCpuMsPer1000 = ((cpu() - cpuBeforeMs) * 1000) / Math.max(1, paced.answered);
+  const gatewayCpuMsPer1000 = ((cpuMsOf(gateway.pid) - cpuBeforeMs) * 1000) / Math.max(1, paced.answered);
   return { measured: { ...paced, errors: texts.length - raws.length, errorsBy, gatewayCpuMsPer1000 }, raws };
 }
 

@@ -1,10 +1,9 @@
 /** Each way as a running server: this gateway, or a process of its own. */
-import { spawn } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { committed, startGateway } from '../load/gateway.ts';
 import { jwtSecret, Seller } from '../load/seller.ts';
-import type { Stage, Stoppable } from '../load/stage.ts';
+import { startServer } from '../load/server.ts';
+import type { Stage } from '../load/stage.ts';
 import type { Shop, Sold } from './shop.ts';
 import { isGateway, type WayName, ways } from './ways.ts';
 
@@ -30,45 +29,7 @@ export interface Setting {
 
 const settleMsMax = 30_000;
 const settlePollMs = 20;
-const startMsMax = 30_000;
-// As the gateway's: the nursery's size must not make the difference.
-const nodeFlags = ['--max-semi-space-size=64'];
-const serverPath = fileURLToPath(new URL('./server.ts', import.meta.url));
-const guardUrl = new URL('../load/end-with-parent.ts', import.meta.url).href;
-
-interface Server extends Stoppable {
-  readonly url: string;
-  readonly pid: number;
-}
-
-async function startServer(name: WayName, environment: Readonly<Record<string, string>>): Promise<Server> {
-  const child = spawn(process.execPath, [...nodeFlags, '--import', guardUrl, serverPath, name], {
-    env: { ...process.env, ...environment, NODE_ENV: 'production' },
-    stdio: ['pipe', 'pipe', 'inherit'],
-    detached: true,
-  });
-  // Nothing is written to it: the only error is its end, which the exit event reports.
-  child.stdin.on('error', () => {});
-  const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
-  const stop = async (): Promise<void> => {
-    child.kill('SIGTERM');
-    await exited;
-  };
-  const port = await new Promise<string>((resolve) => {
-    const limit = setTimeout(() => resolve(''), startMsMax);
-    const end = (text: string): void => {
-      clearTimeout(limit);
-      resolve(text);
-    };
-    child.stdout.once('data', (data: Buffer) => end(data.toString().trim()));
-    void exited.then(() => end(''));
-  });
-  if (port === '') {
-    await stop();
-    throw new Error(`the server of ${name} did not start`);
-  }
-  return { url: `http://127.0.0.1:${port}`, pid: child.pid ?? 0, stop };
-}
+const serverModule = new URL('./server.ts', import.meta.url);
 
 /** A server reads what a client sent before it left: nothing may be under way at two looks, one behind the other. */
 async function untilQuiet(name: WayName, url: string): Promise<void> {
@@ -103,7 +64,7 @@ export async function startContestant(setting: Setting, name: WayName): Promise<
     };
   }
   const environment = { REDIS_URL: redisUrl, MYSQL_URL: shop.url, AMQP_URL: amqpUrl, JWT_SECRET: jwtSecret };
-  const { url, pid } = await stage.add(() => startServer(name, environment));
+  const { url, pid } = await stage.add(() => startServer(serverModule, [name], environment));
   return {
     name,
     url,
