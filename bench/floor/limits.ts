@@ -13,6 +13,7 @@ import { runOn } from '../../src/lua/pipeline.ts';
 import { holdCall } from '../../src/lua/scripts.ts';
 import { Database } from '../../src/persist/database.ts';
 import { MysqlLedger } from '../../src/persist/ledger.ts';
+import { cpuMsOf } from '../load/process-usage.ts';
 import { say } from '../load/progress.ts';
 import type { Stoppable } from '../load/stage.ts';
 
@@ -27,6 +28,13 @@ const price = 1000;
 const holdSeconds = 3600;
 
 const log = { info(): void {}, warn: (message: string): void => say(message) };
+
+export interface LimitRun {
+  /** Holds. */
+  readonly perSecond: number;
+  /** Of the store, a hold; null where it was not started here. */
+  readonly cpuUs: number | null;
+}
 
 export interface Sizes {
   readonly holds: number;
@@ -58,6 +66,15 @@ function requestsOf({ holds, seats }: Sizes, performanceIds: readonly number[]):
   }));
 }
 
+/** What `work`, which takes so many milliseconds, takes of the processor: nothing that comes before or behind it. */
+async function measured(pid: number | null, holds: number, work: () => Promise<number>): Promise<LimitRun> {
+  const beforeMs = cpuMsOf(pid);
+  const ms = await work();
+  const afterMs = cpuMsOf(pid);
+  const cpuUs = beforeMs === null || afterMs === null ? null : ((afterMs - beforeMs) * 1000) / holds;
+  return { perSecond: (holds * 1000) / ms, cpuUs };
+}
+
 /** Batches of up to `size`, each of one performance. */
 function batchesOf<Item extends { readonly performanceId: number }>(items: readonly Item[], size: number): Item[][] {
   const batches: Item[][] = [];
@@ -76,20 +93,22 @@ export class RedisLimit implements Stoppable {
   readonly #loads: RedisLoadStore;
   /** Not the gateway's own: that one gives a call up after a second, which a busy disk may take. */
   readonly #client: Redis;
+  readonly #pid: number | null;
 
-  private constructor(url: string) {
+  private constructor(url: string, pid: number | null) {
+    this.#pid = pid;
     this.#connection = new RedisConnection([url], log);
     this.#loads = new RedisLoadStore(this.#connection);
     this.#client = new Redis(url, { commandTimeout: callMsMax, maxRetriesPerRequest: 0 });
   }
 
   /** Rejects for a cluster, where one connection is no limit, and when Redis does not answer. */
-  static async open(redisUrl: string): Promise<RedisLimit> {
+  static async open(redisUrl: string, pid: number | null): Promise<RedisLimit> {
     if (redisUrl.includes(',')) throw new Error('the limit of Redis is measured on one server, not on a cluster');
     // The gateways look after the journals of their own database: this one they must not find.
     const url = new URL(redisUrl);
     url.pathname = '/1';
-    const limit = new RedisLimit(url.href);
+    const limit = new RedisLimit(url.href, pid);
     await limit.#connection.connect().catch(async (thrown: unknown) => {
       await limit.stop();
       throw thrown;
@@ -97,8 +116,8 @@ export class RedisLimit implements Stoppable {
     return limit;
   }
 
-  /** Holds a second. Rejects when one was not granted. */
-  async perSecond(sizes: Sizes): Promise<number> {
+  /** Rejects when a hold was not granted. */
+  async run(sizes: Sizes): Promise<LimitRun> {
     const { holds, seats } = sizes;
     const performanceIds = Array.from({ length: Math.ceil(holds / seats) }, (_, i) => i + 1);
     for (const performanceId of performanceIds) await this.#warm(performanceId, seats);
@@ -110,9 +129,11 @@ export class RedisLimit implements Stoppable {
     });
     const replies: unknown[] = new Array(calls.length);
     const counters = { resent: 0 };
-    const ms = await timed(calls.length, pipelinesMax, async (i) => {
-      replies[i] = (await runOn(this.#client, [calls[i]!], counters))[0];
-    });
+    const result = await measured(this.#pid, holds, () =>
+      timed(calls.length, pipelinesMax, async (i) => {
+        replies[i] = (await runOn(this.#client, [calls[i]!], counters))[0];
+      }),
+    );
     const decisions = groups.flatMap((group, i) => decisionsOf(group, replies[i], () => {}));
     await this.#remove(performanceIds);
     const refused = decisions.filter(({ kind }) => kind !== 'held');
@@ -121,7 +142,7 @@ export class RedisLimit implements Stoppable {
       const why = first.kind === 'failed' ? first.error.message : first.kind;
       throw new Error(`Redis alone did not grant ${refused.length} of ${holds} holds: ${why}`);
     }
-    return (holds * 1000) / ms;
+    return result;
   }
 
   async #warm(performanceId: number, seats: number): Promise<void> {
@@ -159,14 +180,16 @@ export class RedisLimit implements Stoppable {
 export class MysqlLimit implements Stoppable {
   readonly #database: Database;
   readonly #ledger: MysqlLedger;
+  readonly #pid: number | null;
 
-  constructor(mysqlUrl: string) {
+  constructor(mysqlUrl: string, pid: number | null) {
+    this.#pid = pid;
     this.#database = new Database(mysqlUrl, log, transactionsMax, undefined, true);
     this.#ledger = new MysqlLedger(this.#database);
   }
 
-  /** Holds a second, of performances in MySQL whose seats are free. Rejects when one was not stored. */
-  async perSecond(sizes: Sizes, performanceIds: readonly number[], batchSize: number): Promise<number> {
+  /** Of performances in MySQL whose seats are free. Rejects when a hold was not stored. */
+  async run(sizes: Sizes, performanceIds: readonly number[], batchSize: number): Promise<LimitRun> {
     const expiresAtMs = Date.now() + holdSeconds * 1000;
     const holds = requestsOf(sizes, performanceIds).map((request): Hold => {
       const { reservationId, performanceId, userId, seats, partySize } = request;
@@ -175,11 +198,13 @@ export class MysqlLimit implements Stoppable {
     });
     const batches = batchesOf(holds, batchSize);
     let stored = 0;
-    const ms = await timed(batches.length, transactionsMax, async (i) => {
-      for (const result of await this.#ledger.persistHolds(batches[i]!)) if (result === 'persisted') stored++;
-    });
+    const run = await measured(this.#pid, holds.length, () =>
+      timed(batches.length, transactionsMax, async (i) => {
+        for (const result of await this.#ledger.persistHolds(batches[i]!)) if (result === 'persisted') stored++;
+      }),
+    );
     if (stored !== holds.length) throw new Error(`MySQL alone stored ${stored} of ${holds.length} holds`);
-    return (holds.length * 1000) / ms;
+    return run;
   }
 
   async stop(): Promise<void> {

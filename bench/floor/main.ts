@@ -69,22 +69,22 @@ async function measure(stage: Stage, options: RoundOptions): Promise<FloorResult
   const common = { redisUrl: stores.redisUrl, mysqlUrl: stores.mysqlUrl, jwtSecret, workers: 1 };
   const persisted = await stage.add(() => startGateway({ ...common, settings: { FASTPASS_ACK: 'persisted' } }));
   const held = await stage.add(() => startGateway({ ...common, settings: { FASTPASS_ACK: 'held' } }));
-  const redisLimit = await stage.add(() => RedisLimit.open(stores.redisUrl));
-  const mysqlLimit = await stage.add(async () => new MysqlLimit(stores.mysqlUrl));
+  const redisLimit = await stage.add(() => RedisLimit.open(stores.redisUrl, stores.redisPid));
+  const mysqlLimit = await stage.add(async () => new MysqlLimit(stores.mysqlUrl, stores.mysqlPid));
   const seller = new Seller(persisted.url);
   const takenSeats = Math.min(1000, seats);
   const taken = await seller.soldOut(takenSeats);
   // As many seats as the fastest gateway could hold in the time.
   const fresh = (): Promise<number[]> => freeSeats(seller, seconds * 60_000, seats);
   const settled = async (): Promise<void> => {};
-  const given = { seats, isRefused: false, settled };
-  const refused = { performances: async () => [taken], seats: takenSeats, isRefused: true };
+  const given = { seats, isRefused: false, isCommitted: true, settled };
+  const refused = { performances: async () => [taken], seats: takenSeats, isRefused: true, isCommitted: false };
   const holding: Contestant[] = [
     { ...given, name: 'held', url: held.url, pid: held.pid, performances: fresh, settled: () => committed(held) },
     { ...given, name: 'persisted', url: persisted.url, pid: persisted.pid, performances: fresh },
   ];
   const others: Contestant[] = [
-    { ...given, name: 'floor', url: floor.url, pid: floor.pid, performances: async () => [1] },
+    { ...given, name: 'floor', url: floor.url, pid: floor.pid, isCommitted: false, performances: async () => [1] },
     { ...given, name: 'refusal', url: persisted.url, pid: persisted.pid, ...refused },
   ];
   const rounds = new Rounds(options, [...others, ...holding], stores);
@@ -94,12 +94,12 @@ async function measure(stage: Stage, options: RoundOptions): Promise<FloorResult
   for (let round = 0; round <= roundCount; round++) {
     await rounds.contestants(round, tokensPath);
     const holds = seconds * redisHoldsPerSecond;
-    await rounds.limit(round, 'redis', callSize, holds, () => redisLimit.perSecond({ holds, seats }));
+    await rounds.limit(round, 'redis', callSize, () => redisLimit.run({ holds, seats }));
     for (const batchSize of mysqlBatchSizes) {
       const stored = seconds * mysqlHoldsPerSecond;
       const ids = await freeSeats(seller, stored, seats);
       const sizes = { holds: stored, seats };
-      await rounds.limit(round, 'mysql', batchSize, stored, () => mysqlLimit.perSecond(sizes, ids, batchSize));
+      await rounds.limit(round, 'mysql', batchSize, () => mysqlLimit.run(sizes, ids, batchSize));
     }
   }
   const result = rounds.result(idleMs);

@@ -20,6 +20,8 @@ export interface FloorRow {
   readonly perSecond: number;
   /** Of the floor. */
   readonly ratio: number;
+  /** The time included until MySQL had the last one; null where it gets nothing. */
+  readonly committedPerSecond: number | null;
   readonly p50Ms: number;
   readonly p99Ms: number;
   readonly cpuUs: CpuUs;
@@ -62,10 +64,12 @@ const limitNames = {
 /** Against the bare server, against each of the three limits, and one hold alone. */
 export function exhibits({ connections, generator, rows, limits, half, idleMs }: FloorResult): Exhibits {
   const perSecondOf = (name: string): number => rows.find((row) => row.name === name)?.perSecond ?? Number.NaN;
-  const floorRows = rows.map(({ name, perSecond, ratio, p50Ms, p99Ms, cpuUs: { server, redis, mysql } }): Cell[] => {
-    const ours = name === 'floor' ? [null, null] : [redis, mysql];
-    return [name, perSecond, ratio, targets[name] ?? null, p50Ms, p99Ms, server, ...ours];
-  });
+  const floorRows = rows.map(
+    ({ name, perSecond, ratio, committedPerSecond, p50Ms, p99Ms, cpuUs: { server, redis, mysql } }): Cell[] => {
+      const ours = name === 'floor' ? [null, null] : [redis, mysql];
+      return [name, perSecond, ratio, targets[name] ?? null, committedPerSecond, p50Ms, p99Ms, server, ...ours];
+    },
+  );
   const floor = perSecondOf('floor');
   const shares = ['refusal', 'held', 'persisted'].map((name) => perSecondOf(name) / floor);
   const limitRows = limits.map(({ name, batchSize, perSecond, cpuUs }): Cell[] => {
@@ -82,6 +86,7 @@ export function exhibits({ connections, generator, rows, limits, half, idleMs }:
           'requests/s',
           'of floor',
           'target',
+          'with MySQL behind it /s',
           'p50 ms',
           'p99 ms',
           'server CPU us',

@@ -5,6 +5,7 @@ import { say } from '../load/progress.ts';
 import { middle } from '../load/statistics.ts';
 import type { Stores } from '../load/stores.ts';
 import { type LoadResult, load } from '../load/wrk.ts';
+import type { LimitRun } from './limits.ts';
 import type { CpuUs, FloorResult, Limit } from './report.ts';
 
 export interface Contestant {
@@ -15,6 +16,8 @@ export interface Contestant {
   readonly performances: () => Promise<readonly number[]>;
   readonly seats: number;
   readonly isRefused: boolean;
+  /** Whether MySQL gets what is answered. */
+  readonly isCommitted: boolean;
   /** Resolves when the stores have what was answered: its cost is this one's, and the next one must not pay for it. */
   readonly settled: () => Promise<void>;
 }
@@ -22,11 +25,8 @@ export interface Contestant {
 /** What one measurement came to. */
 interface Measured extends LoadResult {
   readonly cpuUs: CpuUs;
-}
-
-interface LimitRun {
-  readonly perSecond: number;
-  readonly cpuUs: number | null;
+  /** Holds a second, the time included until MySQL had the last one. */
+  readonly committedPerSecond: number;
 }
 
 /** What processes take of the processor from now on; call the result with a number of requests: microseconds each. */
@@ -62,7 +62,9 @@ export class Rounds {
   /** Measures one contestant after the other; of round 0 nothing is kept. */
   async contestants(round: number, tokensPath: string): Promise<void> {
     const { seconds, connections, generator } = this.#options;
-    for (const { name, url, pid, performances, seats, isRefused, settled } of this.#contestants) {
+    // Each other round backwards: nobody is always behind the same one.
+    const order = round % 2 === 0 ? this.#contestants : this.#contestants.toReversed();
+    for (const { name, url, pid, performances, seats, isRefused, settled } of order) {
       const performanceIds = await performances();
       const cpu = startCpu([pid, this.#stores.redisPid, this.#stores.mysqlPid]);
       const asked = { url, connections, seconds, tokensPath, performanceIds, seatsPerPerformance: seats, first: 0 };
@@ -72,31 +74,26 @@ export class Rounds {
       if (wrong > 0 || result.failed > 0) {
         throw new Error(`${name}: ${wrong} answers of the wrong kind, ${result.failed} requests without one`);
       }
+      const loadedMs = performance.now();
       await settled();
+      const ms = (result.requests * 1000) / result.perSecond + performance.now() - loadedMs;
+      const committedPerSecond = (result.requests * 1000) / ms;
       const [server, redis, mysql] = cpu(result.requests) as [number, number | null, number | null];
       if (round === 0) continue;
       const measured = this.#measured.get(name) ?? [];
-      measured.push({ ...result, cpuUs: { server, redis, mysql } });
+      measured.push({ ...result, committedPerSecond, cpuUs: { server, redis, mysql } });
       this.#measured.set(name, measured);
     }
   }
 
   /** Measures one store alone; of round 0 nothing is kept. */
-  async limit(
-    round: number,
-    name: Limit['name'],
-    batchSize: number,
-    holds: number,
-    perSecondOf: () => Promise<number>,
-  ): Promise<void> {
-    const cpu = startCpu([name === 'redis' ? this.#stores.redisPid : this.#stores.mysqlPid]);
-    const perSecond = await perSecondOf();
-    const [cpuUs = null] = cpu(holds);
-    sayRound(round, `${name} alone, ${batchSize} a batch`, perSecond);
+  async limit(round: number, name: Limit['name'], batchSize: number, measure: () => Promise<LimitRun>): Promise<void> {
+    const run = await measure();
+    sayRound(round, `${name} alone, ${batchSize} a batch`, run.perSecond);
     if (round === 0) this.#limits.push({ limit: { name, batchSize }, runs: [] });
     else {
       const known = this.#limits.find(({ limit }) => limit.name === name && limit.batchSize === batchSize);
-      known?.runs.push({ perSecond, cpuUs });
+      known?.runs.push(run);
     }
   }
 
@@ -105,18 +102,21 @@ export class Rounds {
     const perSecondOf = (runs: readonly { perSecond: number }[]): number =>
       middle(runs.map(({ perSecond }) => perSecond));
     const floor = perSecondOf(this.#measured.get('floor') ?? []);
-    const rows = [...this.#measured].map(([name, runs]) => ({
-      name,
-      perSecond: Math.round(perSecondOf(runs)),
-      ratio: Number((perSecondOf(runs) / floor).toFixed(3)),
-      p50Ms: Number(middle(runs.map(({ p50Ms }) => p50Ms)).toFixed(2)),
-      p99Ms: Number(middle(runs.map(({ p99Ms }) => p99Ms)).toFixed(2)),
-      cpuUs: {
-        server: middleUs(runs.map(({ cpuUs }) => cpuUs.server)) ?? Number.NaN,
-        redis: middleUs(runs.map(({ cpuUs }) => cpuUs.redis)),
-        mysql: middleUs(runs.map(({ cpuUs }) => cpuUs.mysql)),
-      },
-    }));
+    const rows = this.#contestants
+      .map(({ name, isCommitted }) => ({ name, isCommitted, runs: this.#measured.get(name) ?? [] }))
+      .map(({ name, isCommitted, runs }) => ({
+        name,
+        perSecond: Math.round(perSecondOf(runs)),
+        ratio: Number((perSecondOf(runs) / floor).toFixed(3)),
+        committedPerSecond: isCommitted ? Math.round(middle(runs.map((run) => run.committedPerSecond))) : null,
+        p50Ms: Number(middle(runs.map(({ p50Ms }) => p50Ms)).toFixed(2)),
+        p99Ms: Number(middle(runs.map(({ p99Ms }) => p99Ms)).toFixed(2)),
+        cpuUs: {
+          server: middleUs(runs.map(({ cpuUs }) => cpuUs.server)) ?? Number.NaN,
+          redis: middleUs(runs.map(({ cpuUs }) => cpuUs.redis)),
+          mysql: middleUs(runs.map(({ cpuUs }) => cpuUs.mysql)),
+        },
+      }));
     const limits = this.#limits.map(({ limit, runs }) => ({
       ...limit,
       perSecond: Math.round(perSecondOf(runs)),

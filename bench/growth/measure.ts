@@ -16,6 +16,8 @@ const requestsPerSecondMax = 40_000;
 /** Refused requests cost less: as many in a second, at most. */
 const refusedPerSecondMax = 80_000;
 const warmUpSeconds = 1;
+/** Fewer holds weigh less than the buffers of the clients. */
+const holdsWeighedMin = 10_000;
 // Opened in a second: what is answered before all are there is not counted. Beyond 14,000 to one address Linux looks long for
 // free ports, and the gateway's backlog overflows: those left out try again a second later.
 const connectionsASecond = 2000;
@@ -172,7 +174,7 @@ function usageBetween(before: Usage, after: Usage): Pick<Sample, 'gatewayUs' | '
     gatewayUs: ((after.gatewayMs - before.gatewayMs) * 1000) / requests,
     redisUs: each(before.redisMs, after.redisMs),
     mysqlUs: each(before.mysqlMs, after.mysqlMs),
-    redisBytes: (after.redisBytes - before.redisBytes) / holds,
+    redisBytes: holds < holdsWeighedMin ? null : Math.round((after.redisBytes - before.redisBytes) / holds),
   };
 }
 

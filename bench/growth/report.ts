@@ -17,8 +17,8 @@ export interface Measured {
   readonly mysqlUs: number | null;
   /** Resident, the most there was. */
   readonly gatewayMib: number;
-  /** That Redis has grown by for a hold. */
-  readonly redisBytes: number;
+  /** That Redis has grown by for a hold; null where there were too few to tell them from everything else. */
+  readonly redisBytes: number | null;
 }
 
 /** Middles of the rounds. */
@@ -77,7 +77,7 @@ export function rowOf({ value, label }: Point, unsoldKib: number, measured: read
     redisUs: middleOfSome((each) => each.redisUs),
     mysqlUs: middleOfSome((each) => each.mysqlUs),
     gatewayMib: middleOf((each) => each.gatewayMib, 1),
-    redisBytes: middleOf((each) => each.redisBytes, 0),
+    redisBytes: middleOfSome((each) => each.redisBytes),
   };
 }
 

@@ -33,7 +33,8 @@ answer of the same size, with no token, no schema and no store behind it, under 
 seat that is taken, \`held\` is acknowledged from Redis, \`persisted\` (the default) from a durable commit of MySQL. The two
 other limits are the stores alone, with the gateway's own script and statements and nobody in front. Rounds are interleaved,
 the middle one counts. Processor time is that of one request; the stores and the load share the cores with the gateway. At
-half load the connections wait between their requests, and half of the requests a second of the first table are asked for.`,
+half load the connections wait between their requests, and half of the requests a second of the first table are asked for.
+\`held\` is a burst: MySQL comes behind it, and one column counts the time until it has the last hold.`,
     args: [],
     quick: ['--seconds', '1', '--rounds', '1', '--connections', '20', '--users', '100', '--seats', '20000'],
     exhibits: (json) => floor.exhibits(JSON.parse(json)),
@@ -53,7 +54,7 @@ half load the connections wait between their requests, and half of the requests 
     title: 'Every other way',
     text: `The same request, one seat held, written in each of the ways people use, each as good as that way can be: Fastify with a
 schema, the same tokens, a tuned pool, prepared statements, a process of its own. The same machine, seats and load, interleaved
-rounds, and every seat is asked for twice. After each round all that was answered is checked against where that way keeps its
+rounds, and every seat is asked for twice. After each round the counts of answers are checked against where that way keeps its
 truth, and a trial checks every answer by itself. Ways that are not durable when they answer stand against \`held\`, the others
 against \`persisted\`. The other ways keep no limit a user, no expiry, no journal and tell nobody; the gateway does.`,
     args: [],
@@ -62,7 +63,7 @@ against \`persisted\`. The other ways keep no limit a user, no expiry, no journa
     bars: [
       {
         name: 'ways',
-        title: 'Holds a second, by the way they are made',
+        title: 'Requests for a seat a second: half of them get it, half are refused',
         table: 'Ways to hold a seat',
         column: 'requests/s',
         x: { title: 'requests a second', scale: 'linear' },
@@ -74,7 +75,8 @@ against \`persisted\`. The other ways keep no limit a user, no expiry, no journa
     name: 'rush',
     title: 'Rush',
     text: `Users who all want places in the same moment, beside the figures that others have published for the same number of
-users. Latency counts from the writing of a request; the total time from the first request to the last answer. A rung is exact
+users. Latency counts from the start of the rush, in one column from the writing of the request; the total time from the first
+request to the last answer. A rung is exact
 when as many places were sold as there were, MySQL has every one of them, nobody has more than the limit, and every request
 got one right answer.`,
     args: [],
@@ -112,7 +114,8 @@ is a hold of one seat in the mode \`persisted\`; each point of an axis has a gat
 the first point of its axis, and every ratio is to the mean of these two, of the same round: what the machine does meanwhile
 falls on both. Processor time (us) is that of a request, the gateway's memory the most that was resident; Redis grows by so
 many bytes a hold, and needs so many KiB for the performances of a point before anything is sold. Along the connections the
-seconds in which they are opened do not count, and requests may wait for ten seconds.`,
+seconds in which they are opened do not count in requests a second (they do in the other figures), and requests may wait for ten
+seconds.`,
     args: [],
     quick: ['--axes', 'performances', '--points', '2', '--seconds', '1', '--rounds', '1', '--connections', '20'],
     exhibits: (json) => growth.exhibits(JSON.parse(json)),

@@ -8,6 +8,8 @@ import { mintAdmin } from './tokens.js';
 
 const looksMax = 30;
 const lookSeconds = 0.1;
+/** Nothing may lapse while a run goes on: the most the gateway takes. */
+const holdSeconds = 24 * 3600;
 
 /** @typedef {import('./gateway.js').User} User */
 /** @typedef {{ performanceId: number, price: number }} Sale */
@@ -47,7 +49,9 @@ function createPerformance(admin, seating) {
   const { eventId } = required(create('event', '/v1/events', admin, { name: 'k6' }), 201);
   const startsAt = new Date(Date.now() + 30 * 24 * 3600 * 1000).toISOString();
   const path = `/v1/events/${eventId}/performances`;
-  return Number(required(create('create', path, admin, { startsAt, price: 1000, seating }), 201)['performanceId']);
+  return Number(
+    required(create('create', path, admin, { startsAt, price: 1000, holdSeconds, seating }), 201)['performanceId'],
+  );
 }
 
 /**
