@@ -199,7 +199,7 @@ export async function startApp(
       ...waitingRoomJobs(roomStore, roomLedger, roomCounters),
       outboxJob({
         read: (rowsMax) => readOutbox(commitDatabase, rowsMax),
-        append: (events) => appendEvents(connection, events),
+        append: (rows) => appendEvents(connection, rows),
         remove: (ids) => deleteOutbox(commitDatabase, ids),
         counters: jobCounters,
       }),

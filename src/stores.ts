@@ -51,7 +51,7 @@ export class Stores {
     this.subscriber = new Subscriber(this.redis, log);
     this.mysqlHealth = new MysqlHealth(mysqlUrl, log);
     this.reads = new Database(mysqlUrl, log, readConnectionsMax, this.mysqlHealth);
-    this.commits = new Database(mysqlUrl, log, commitConnectionsMax, this.mysqlHealth);
+    this.commits = new Database(mysqlUrl, log, commitConnectionsMax, this.mysqlHealth, true);
     this.money = new Database(mysqlUrl, log, moneyConnectionsMax, this.mysqlHealth);
   }
 

@@ -28,7 +28,7 @@ export interface MysqlOptions {
 export async function openMysqlLedger(options: MysqlOptions = {}): Promise<MysqlUnderTest> {
   const own = await createOwnDatabase();
   await migrate(own.url);
-  const database = new Database(own.url, silentLog, options.connectionsMax);
+  const database = new Database(own.url, silentLog, options.connectionsMax, undefined, true);
   // The gateways of a cluster have a pool each.
   const other = new Database(own.url, silentLog, options.connectionsMax);
   return {

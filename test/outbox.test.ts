@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { connect, createServer } from 'node:net';
 import type { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished } from 'vitest';
+import { outboxKinds } from '../src/domain/account.ts';
 import { silentLog } from '../src/logger.ts';
 import { catalogChannel, eventsKey, leaseKey } from '../src/lua/keys.ts';
 import { Database } from '../src/persist/database.ts';
@@ -199,8 +200,9 @@ describe('what happens', () => {
     const database = new Database(inject('mysqlUrl'), silentLog, 1);
     onTestFinished(() => database.close());
     const kindsOf = async (): Promise<string[]> => {
-      const events = (await readOutbox(database, 1_000_000)).flatMap((row) => row.events);
-      return events.filter((event) => event.reservationId === reservationId).map(({ kind }) => kind);
+      const lines = (await readOutbox(database, 1_000_000)).flatMap((row) => row.lines.split('\n'));
+      const mine = lines.map((line) => line.split(' ')).filter(([, id]) => id === reservationId);
+      return mine.map(([kind]) => outboxKinds[Number(kind)]!);
     };
     expect(await kindsOf()).toEqual([held]);
     expect((await pay(url, userId, reservationId)).status).toBe(201);

@@ -1,11 +1,13 @@
 /**
  * The gateway against its floor, a bare uWebSockets.js server that parses the same body and answers 201: refusals, holds
- * acknowledged from Redis (`held`) and from MySQL (`persisted`), as ratios of requests a second within one run; and one
- * hold alone on an idle gateway. Rounds are interleaved, the middle one counts.
+ * acknowledged from Redis (`held`) and from MySQL (`persisted`), as ratios of requests a second within one run; what Redis
+ * and MySQL do alone, with the gateway's own script and statements; how long a hold takes at half load, and alone on
+ * an idle gateway. Rounds are interleaved, the middle one counts.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { mintToken } from '../../src/gateway/auth.ts';
+import { tableText } from '../load/exhibits.ts';
 import { committed, type Gateway, startGateway } from '../load/gateway.ts';
 import { type RoundOptions, readRoundOptions } from '../load/options.ts';
 import { say } from '../load/progress.ts';
@@ -13,7 +15,12 @@ import { jwtSecret, post, Seller, writeTokens } from '../load/seller.ts';
 import { onStage, type Stage } from '../load/stage.ts';
 import { middle } from '../load/statistics.ts';
 import { startStores } from '../load/stores.ts';
-import { type Generator, type LoadResult, load } from '../load/wrk.ts';
+import { atHalfLoad } from './half.ts';
+import { callSize, MysqlLimit, RedisLimit } from './limits.ts';
+import { exhibits, type FloorResult, type HalfLoad } from './report.ts';
+import { type Contestant, Rounds } from './rounds.ts';
+
+export { exhibits } from './report.ts';
 
 export const help = `npm run bench -- floor [options]
   --seconds N       seconds a measurement            (3)
@@ -28,33 +35,13 @@ export const help = `npm run bench -- floor [options]
 const defaults = { seconds: 3, rounds: 5, connections: 1000, users: 40_000, seats: 40_000 };
 const idleHolds = 200;
 
-/** Targets: a share of the floor each, and milliseconds for one hold alone. */
-const targets = { refusal: 0.4, held: 0.3, persisted: 0.2, idleMs: 5 } as const;
+/** Holds that each store is given alone, for each second asked for: near what it does in one. */
+const redisHoldsPerSecond = 100_000;
+const mysqlHoldsPerSecond = 10_000;
+/** 100 as the script is called; 200 is what a gateway commits at once when it can. */
+const mysqlBatchSizes = [100, 200] as const;
 
-interface Contestant {
-  readonly name: 'floor' | 'refusal' | 'held' | 'persisted';
-  readonly url: string;
-  /** New performances with free seats for one measurement; the floor and the refusals need none. */
-  readonly performances: () => Promise<readonly number[]>;
-  readonly seats: number;
-  readonly isRefused: boolean;
-}
-
-export interface FloorResult {
-  readonly connections: number;
-  readonly generator: Generator;
-  readonly rows: readonly {
-    readonly name: string;
-    readonly perSecond: number;
-    readonly ratio: number;
-    readonly p50Ms: number;
-    readonly p99Ms: number;
-  }[];
-  /** Middle of the times of single holds on an idle gateway, one after the other. */
-  readonly idleMs: number;
-}
-
-async function startFloor(): Promise<{ url: string; stop(): Promise<void> }> {
+async function startFloor(): Promise<{ url: string; pid: number; stop(): Promise<void> }> {
   const path = fileURLToPath(new URL('./server.ts', import.meta.url));
   const child: ChildProcess = spawn(process.execPath, [path], { stdio: ['ignore', 'pipe', 'inherit'] });
   const port = await new Promise<string>((resolve, reject) => {
@@ -63,6 +50,7 @@ async function startFloor(): Promise<{ url: string; stop(): Promise<void> }> {
   });
   return {
     url: `http://127.0.0.1:${port}`,
+    pid: child.pid ?? 0,
     stop: () =>
       new Promise((resolve) => {
         child.removeAllListeners('exit').once('exit', () => resolve());
@@ -84,8 +72,15 @@ async function measureIdle(gateway: Gateway, seller: Seller): Promise<number> {
   return middle(times);
 }
 
+/** New performances with free seats, at least as many of them as `holds`. */
+async function freeSeats(seller: Seller, holds: number, seats: number): Promise<number[]> {
+  const ids: number[] = [];
+  for (let i = 0; i < Math.ceil(holds / seats); i++) ids.push(await seller.performance(seats));
+  return ids;
+}
+
 async function measure(stage: Stage, options: RoundOptions): Promise<FloorResult> {
-  const { seconds, rounds, connections, users, seats, generator } = options;
+  const { seconds, rounds: roundCount, users, seats } = options;
   const tokensPath = await writeTokens(stage, users);
   const { REDIS_URL: redisUrl, MYSQL_URL: mysqlUrl } = process.env;
   const stores = await stage.add(() => startStores({ name: 'bench', redisUrl, mysqlUrl, say }));
@@ -93,78 +88,46 @@ async function measure(stage: Stage, options: RoundOptions): Promise<FloorResult
   const common = { redisUrl: stores.redisUrl, mysqlUrl: stores.mysqlUrl, jwtSecret, workers: 1 };
   const persisted = await stage.add(() => startGateway({ ...common, settings: { FASTPASS_ACK: 'persisted' } }));
   const held = await stage.add(() => startGateway({ ...common, settings: { FASTPASS_ACK: 'held' } }));
+  const redisLimit = await stage.add(() => RedisLimit.open(stores.redisUrl));
+  const mysqlLimit = await stage.add(async () => new MysqlLimit(stores.mysqlUrl));
   const seller = new Seller(persisted.url);
   const takenSeats = Math.min(1000, seats);
   const taken = await seller.soldOut(takenSeats);
-  const fresh = async (): Promise<number[]> => {
-    // As many seats as the fastest gateway could hold in the time.
-    const count = Math.ceil((seconds * 60_000) / seats);
-    const ids: number[] = [];
-    for (let i = 0; i < count; i++) ids.push(await seller.performance(seats));
-    return ids;
-  };
-  const contestants: Contestant[] = [
-    { name: 'floor', url: floor.url, performances: async () => [1], seats, isRefused: false },
-    { name: 'refusal', url: persisted.url, performances: async () => [taken], seats: takenSeats, isRefused: true },
-    { name: 'held', url: held.url, performances: fresh, seats, isRefused: false },
-    { name: 'persisted', url: persisted.url, performances: fresh, seats, isRefused: false },
+  // As many seats as the fastest gateway could hold in the time.
+  const fresh = (): Promise<number[]> => freeSeats(seller, seconds * 60_000, seats);
+  const settled = async (): Promise<void> => {};
+  const given = { seats, isRefused: false, settled };
+  const refused = { performances: async () => [taken], seats: takenSeats, isRefused: true };
+  const holding: Contestant[] = [
+    { ...given, name: 'held', url: held.url, pid: held.pid, performances: fresh, settled: () => committed(held) },
+    { ...given, name: 'persisted', url: persisted.url, pid: persisted.pid, performances: fresh },
   ];
+  const others: Contestant[] = [
+    { ...given, name: 'floor', url: floor.url, pid: floor.pid, performances: async () => [1] },
+    { ...given, name: 'refusal', url: persisted.url, pid: persisted.pid, ...refused },
+  ];
+  const rounds = new Rounds(options, [...others, ...holding], stores);
 
   const idleMs = await measureIdle(persisted, seller);
-  const resultsOf = new Map<string, LoadResult[]>(contestants.map(({ name }) => [name, []]));
   // Round 0 warms up: compilers, caches, tables. It does not count.
-  for (let round = 0; round <= rounds; round++) {
-    for (const { name, url, performances, seats: count, isRefused } of contestants) {
-      const performanceIds = await performances();
-      const result = await load(generator, {
-        url,
-        connections,
-        seconds,
-        tokensPath,
-        performanceIds,
-        seatsPerPerformance: count,
-        first: 0,
-      });
-      say(`${round === 0 ? 'warm-up' : `round ${round}`}: ${name} ${Math.round(result.perSecond)}/s`);
-      const wrong = isRefused ? result.requests - result.refused : result.refused;
-      if (wrong > 0 || result.failed > 0) {
-        throw new Error(`${name}: ${wrong} answers of the wrong kind, ${result.failed} requests without one`);
-      }
-      if (round > 0) resultsOf.get(name)?.push(result);
-      // `held` commits behind its answers: the next one must not pay for it.
-      if (name === 'held') await committed(held);
+  for (let round = 0; round <= roundCount; round++) {
+    await rounds.contestants(round, tokensPath);
+    const holds = seconds * redisHoldsPerSecond;
+    await rounds.limit(round, 'redis', callSize, holds, () => redisLimit.perSecond({ holds, seats }));
+    for (const batchSize of mysqlBatchSizes) {
+      const stored = seconds * mysqlHoldsPerSecond;
+      const ids = await freeSeats(seller, stored, seats);
+      const sizes = { holds: stored, seats };
+      await rounds.limit(round, 'mysql', batchSize, stored, () => mysqlLimit.perSecond(sizes, ids, batchSize));
     }
   }
-  return resultOf(resultsOf, options, idleMs);
-}
-
-function resultOf(
-  resultsOf: ReadonlyMap<string, readonly LoadResult[]>,
-  options: RoundOptions,
-  idleMs: number,
-): FloorResult {
-  const perSecondOf = (name: string): number => middle((resultsOf.get(name) ?? []).map((result) => result.perSecond));
-  const floor = perSecondOf('floor');
-  const rows = [...resultsOf].map(([name, results]) => ({
-    name,
-    perSecond: Math.round(perSecondOf(name)),
-    ratio: Number((perSecondOf(name) / floor).toFixed(3)),
-    p50Ms: Number(middle(results.map((result) => result.p50Ms)).toFixed(2)),
-    p99Ms: Number(middle(results.map((result) => result.p99Ms)).toFixed(2)),
-  }));
-  return { connections: options.connections, generator: options.generator, rows, idleMs: Number(idleMs.toFixed(2)) };
-}
-
-function print(result: FloorResult): void {
-  const lines = [`${result.connections} connections, ${result.generator}`, ''];
-  lines.push('              requests/s   of floor   target      p50 ms    p99 ms');
-  for (const { name, perSecond, ratio, p50Ms, p99Ms } of result.rows) {
-    const target = name === 'floor' ? '' : targets[name as keyof typeof targets].toFixed(2);
-    const cells = [String(perSecond).padStart(12), ratio.toFixed(2).padStart(11), target.padStart(9)];
-    lines.push(`  ${name.padEnd(10)}${cells.join('')}${String(p50Ms).padStart(12)}${String(p99Ms).padStart(10)}`);
+  const result = rounds.result(idleMs);
+  const half: HalfLoad[] = [];
+  for (const contestant of holding) {
+    const perSecond = result.rows.find(({ name }) => name === contestant.name)?.perSecond ?? 0;
+    half.push(await atHalfLoad(options, contestant, tokensPath, perSecond));
   }
-  lines.push('', `  one hold alone, idle gateway: ${result.idleMs} ms (target: under ${targets.idleMs})`);
-  process.stdout.write(`${lines.join('\n')}\n`);
+  return { ...result, half };
 }
 
 /** Runs the bench; returns the exit code: 0 measured, 2 usage. */
@@ -173,6 +136,6 @@ export async function main(args: readonly string[]): Promise<number> {
   if (typeof options === 'number') return options;
   const result = await onStage((stage) => measure(stage, options));
   if (options.json) process.stdout.write(`${JSON.stringify(result)}\n`);
-  else print(result);
+  else process.stdout.write(exhibits(result).tables.map(tableText).join('\n'));
   return 0;
 }

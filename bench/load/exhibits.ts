@@ -16,7 +16,8 @@ export interface Axis {
   readonly scale: 'linear' | 'log';
 }
 
-export interface Plot {
+export interface LinePlot {
+  readonly kind?: 'lines';
   /** Of the file: small letters and hyphens. */
   readonly name: string;
   readonly title: string;
@@ -25,6 +26,19 @@ export interface Plot {
   /** Lines through points, in the order of x. */
   readonly series: readonly { readonly name: string; readonly points: readonly (readonly [number, number])[] }[];
 }
+
+/** Horizontal bars, the first one on top, with their values written at their ends. */
+export interface BarPlot {
+  readonly kind: 'bars';
+  readonly name: string;
+  readonly title: string;
+  /** Of the values. */
+  readonly x: Axis;
+  /** Those highlighted are what the others are to be compared with. */
+  readonly bars: readonly { readonly name: string; readonly value: number; readonly isHighlighted: boolean }[];
+}
+
+export type Plot = LinePlot | BarPlot;
 
 export interface Exhibits {
   readonly tables: readonly Table[];

@@ -33,6 +33,12 @@ export function middle(numbers: readonly number[]): number {
   return [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? 0;
 }
 
+/** The one of `items` whose number is the middle one. Throws RangeError for no items. */
+export function middleOf<Item>(items: readonly Item[], numberOf: (item: Item) => number): Item {
+  if (items.length === 0) throw new RangeError('the middle of nothing');
+  return [...items].sort((a, b) => numberOf(a) - numberOf(b))[Math.floor(items.length / 2)]!;
+}
+
 /** Numbers between 0 and 1 that are the same for the same seed (mulberry32). */
 export function seededRandom(seed: number): () => number {
   let state = seed >>> 0;

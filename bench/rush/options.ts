@@ -140,13 +140,15 @@ function refuse(values: Values, names: readonly (keyof Values)[], why: string): 
   for (const name of names) if (values[name] !== undefined) throw new UsageError(`--${name} ${why}`);
 }
 
-function integer(name: string, text: string, min: number, max: number): number {
+/** Reads a whole number from `min` to `max`. Throws UsageError. */
+export function integer(name: string, text: string, min: number, max: number): number {
   const number = Number(text);
   if (/^\d+$/.test(text) && number >= min && number <= max) return number;
   throw new UsageError(`${name} must be a whole number from ${min} to ${max}, not "${text}"`);
 }
 
-function oneOf<Value extends string>(name: string, text: string, values: readonly Value[]): Value {
+/** Reads one of a few words. Throws UsageError. */
+export function oneOf<Value extends string>(name: string, text: string, values: readonly Value[]): Value {
   const value = values.find((candidate) => candidate === text);
   if (value !== undefined) return value;
   throw new UsageError(`${name} must be one of ${values.join(', ')}, not "${text}"`);

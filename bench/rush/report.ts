@@ -4,9 +4,8 @@ import type { RushOptions, Sale } from './options.ts';
 import type { Outcome } from './tally.ts';
 import type { Verdict } from './verdict.ts';
 
-/** What --json prints. */
-export interface RushResult {
-  readonly options: RushOptions;
+/** What one rush came to. */
+export interface RushRun {
   readonly requests: number;
   readonly outcomes: readonly Outcome[];
   /** From the first request written to the last answer. */
@@ -19,6 +18,11 @@ export interface RushResult {
   /** Processor time that the load generator itself took meanwhile. */
   readonly generatorCpuMs: number;
   readonly verdict: Verdict;
+}
+
+/** What --json prints. */
+export interface RushResult extends RushRun {
+  readonly options: RushOptions;
 }
 
 const nameWidth = 28;

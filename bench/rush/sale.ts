@@ -3,7 +3,8 @@ import { FastpassClient, type Result } from '../../src/client/index.ts';
 import { mintToken } from '../../src/gateway/auth.ts';
 import { Connection, headText, requestText, type Target } from '../load/connection.ts';
 import { seededRandom } from '../load/statistics.ts';
-import type { RushOptions, Sale } from './options.ts';
+import type { Sale } from './options.ts';
+import type { Rush } from './run.ts';
 
 /** Far above the ids of accounts: the users of a rush are nobody's. */
 const userIdFirst = 1_000_000_000_001;
@@ -54,12 +55,12 @@ export function prepareRequests(
   target: Target,
   jwtSecret: string,
   performanceId: number,
-  options: RushOptions,
+  rush: Rush,
 ): (index: number) => string {
-  const { users, repeat, sale, seed } = options;
+  const { users, repeat, sale, seed, firstUser } = rush;
   const heads = Array.from({ length: users }, (_, user) =>
     headText('POST', target, '/v1/reservations', {
-      authorization: `Bearer ${mintToken(jwtSecret, userIdOf(user), 'user', tokenSeconds)}`,
+      authorization: `Bearer ${mintToken(jwtSecret, userIdOf(firstUser + user), 'user', tokenSeconds)}`,
       'content-type': 'application/json',
     }),
   );

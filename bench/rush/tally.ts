@@ -4,7 +4,7 @@ import type { Answer } from '../load/response.ts';
 /** A 201. */
 export interface Granted {
   readonly reservationId: string;
-  /** Counted from 0. */
+  /** Counted from 0, over all rushes. */
   readonly user: number;
   /** Empty for a capacity sale. */
   readonly seats: readonly number[];
@@ -31,18 +31,21 @@ export class Tally {
   /** Every seat that a refusal called taken. */
   readonly seatsRefused = new Set<number>();
   readonly #counts = new Map<string, number>();
+  readonly #firstUser: number;
   readonly #wasDecided: Uint8Array;
 
-  constructor(users: number) {
+  constructor(users: number, firstUser = 0) {
+    this.#firstUser = firstUser;
     this.#wasDecided = new Uint8Array(users);
   }
 
-  /** Counts an answer of a user counted from 0. */
+  /** Counts an answer of a user counted from the rush's first. */
   add(user: number, answer: Answer): void {
     const body = bodyOf(answer.body);
     const code = typeof body.code === 'string' ? body.code : '';
     if (answer.status === 201 && typeof body.reservationId === 'string') {
-      this.granted.push({ reservationId: body.reservationId, user, seats: numbersOf(body.seats) });
+      const seats = numbersOf(body.seats);
+      this.granted.push({ reservationId: body.reservationId, user: this.#firstUser + user, seats });
       this.#wasDecided[user] = 1;
     } else if (decisions.has(code)) {
       this.#wasDecided[user] = 1;

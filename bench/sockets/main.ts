@@ -5,6 +5,7 @@
  */
 import { parseArgs } from 'node:util';
 import { targetOf } from '../load/connection.ts';
+import { tableText } from '../load/exhibits.ts';
 import { type Gateway, startGateway } from '../load/gateway.ts';
 import { cpuTimeOf, residentKibOf } from '../load/process-usage.ts';
 import { say } from '../load/progress.ts';
@@ -14,8 +15,10 @@ import { startStores } from '../load/stores.ts';
 import type { Crowd } from './crowd.ts';
 import { startFloor } from './floor.ts';
 import { type Measured, measure, sleep, warmUpTicksOf } from './measure.ts';
-import { renderSockets, requirementsOf, type SocketsResult } from './report.ts';
+import { exhibits, requirementsOf, type SocketsResult } from './report.ts';
 import { Room } from './room.ts';
+
+export { exhibits } from './report.ts';
 
 const socketsMax = 19_000;
 const ticksMax = 30;
@@ -224,6 +227,7 @@ export async function main(args: readonly string[]): Promise<number> {
     return 2;
   }
   const result = await onStage((stage) => run(stage, { sockets, ticks, admitPerSecond }));
-  process.stdout.write(values.json ? `${JSON.stringify(result)}\n` : renderSockets(result));
+  if (values.json) process.stdout.write(`${JSON.stringify(result)}\n`);
+  else process.stdout.write(exhibits(result).tables.map(tableText).join('\n'));
   return values.check && result.requirements.some(({ holds }) => !holds) ? 1 : 0;
 }

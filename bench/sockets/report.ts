@@ -1,4 +1,5 @@
-/** The result of the sockets' bench: what is required, and how it is printed. */
+/** The result of the sockets' bench: what is required, and how it is shown. */
+import type { Cell, Exhibits } from '../load/exhibits.ts';
 import type { Measured } from './measure.ts';
 
 /** What --json prints. */
@@ -54,47 +55,56 @@ export function requirementsOf(result: Omit<SocketsResult, 'requirements'>): Req
   ];
 }
 
-const nameWidth = 26;
-const cellWidth = 12;
+/** Fewer calls a tick are the noise of what the gateway sends anyway. */
+const callsShown = 0.05;
 
-function row(name: string, cells: readonly string[]): string {
-  return `  ${name.padEnd(nameWidth)}${cells.map((cell) => cell.padStart(cellWidth)).join('')}`.trimEnd();
-}
-
-function mib(kib: number): string {
-  return `${(kib / 1024).toFixed(1)} MiB`;
-}
-
-/** Both servers and how much of the bare one the gateway is. */
-function comparison(name: string, result: SocketsResult, of: (each: Measured) => number): string {
+/** Both servers, and how much of the bare one the gateway is. */
+function comparison(name: string, result: SocketsResult, of: (each: Measured) => number): Cell[] {
   const [bare, gateway] = [mean(result.bare, of), of(result.gateway)];
-  return row(name, [bare.toFixed(2), gateway.toFixed(2), (gateway / bare).toFixed(2)]);
+  return [name, bare, gateway, gateway / bare];
 }
 
-/** The table for people, with a newline at its end. */
-export function renderSockets(result: SocketsResult): string {
+/** The gateway beside the bare server, what it takes by itself, and whether what is required holds. */
+export function exhibits(result: SocketsResult): Exhibits {
   const { sockets, admitPerSecond, bare, gateway, idle, redisCommandsByName, requirements } = result;
-  const byName = Object.entries(redisCommandsByName).sort(([, a], [, b]) => b - a);
-  const lines = [
-    `${sockets} sockets, ${gateway.ticks} ticks, ${admitPerSecond} admitted a second`,
-    '',
-    row('', ['bare', 'gateway', 'of bare']),
-    comparison('CPU a tick, ms', result, ({ cpuMs }) => cpuMs),
-    comparison('  of it in user mode', result, ({ userMs }) => userMs),
-    comparison('  of it in the kernel', result, ({ systemMs }) => systemMs),
-    comparison('resident KiB a socket', result, ({ kibPerSocket }) => kibPerSocket),
-    comparison('bytes a frame', result, ({ frameBytes }) => frameBytes),
-    comparison('frames a tick', result, ({ frames, ticks }) => frames / ticks),
-    comparison('CPU of the clients, ms', result, ({ clientCpuMs }) => clientCpuMs),
-    '',
-    `  bare, CPU a tick before and after the gateway: ${bare.map(({ cpuMs }) => cpuMs.toFixed(1)).join(', ')} ms`,
-    `  idle gateway: ${idle.cpuMs.toFixed(1)} ms of CPU and ${idle.redisCommands.toFixed(1)} Redis commands a second`,
-    `  gateway, resident: ${mib(idle.residentKib)} idle, ${mib(gateway.kibBefore)} warm, ${mib(gateway.kibAfter)} with its sockets`,
-    `  Redis commands a tick: ${byName.map(([name, calls]) => `${name} ${calls.toFixed(2)}`).join(', ')}`,
-    '',
-    ...requirements.map(
-      ({ name, value, limit, holds }) => `  ${holds ? 'ok  ' : 'FAIL'} ${name}: ${value.toFixed(2)} (at most ${limit})`,
-    ),
-  ];
-  return `${lines.join('\n')}\n`;
+  const byName = Object.entries(redisCommandsByName)
+    .filter(([, calls]) => calls >= callsShown)
+    .sort(([, a], [, b]) => b - a);
+  const mib = (kib: number): number => kib / 1024;
+  return {
+    tables: [
+      {
+        title: `${sockets} sockets, ${gateway.ticks} ticks, ${admitPerSecond} admitted a second`,
+        columns: ['', 'bare', 'gateway', 'of bare'],
+        rows: [
+          comparison('CPU a tick, ms', result, ({ cpuMs }) => cpuMs),
+          comparison('of it in user mode', result, ({ userMs }) => userMs),
+          comparison('of it in the kernel', result, ({ systemMs }) => systemMs),
+          comparison('resident KiB a socket', result, ({ kibPerSocket }) => kibPerSocket),
+          comparison('bytes a frame', result, ({ frameBytes }) => frameBytes),
+          comparison('frames a tick', result, ({ frames, ticks }) => frames / ticks),
+          comparison('CPU of the clients, ms', result, ({ clientCpuMs }) => clientCpuMs),
+        ],
+      },
+      {
+        title: 'Beside it',
+        columns: ['', 'measured'],
+        rows: [
+          ...bare.map(({ cpuMs }, i): Cell[] => [`bare, CPU a tick, ms, run ${i + 1}`, cpuMs]),
+          ['idle gateway, CPU ms a second', idle.cpuMs],
+          ['idle gateway, Redis commands a second', idle.redisCommands],
+          ['gateway, resident MiB, idle', mib(idle.residentKib)],
+          ['gateway, resident MiB, warm', mib(gateway.kibBefore)],
+          ['gateway, resident MiB, with its sockets', mib(gateway.kibAfter)],
+          ...byName.map(([name, calls]): Cell[] => [`Redis commands a tick: ${name}`, calls]),
+        ],
+      },
+      {
+        title: 'What is required',
+        columns: ['', 'measured', 'at most', ''],
+        rows: requirements.map(({ name, value, limit, holds }) => [name, value, limit, holds ? 'ok' : 'FAIL']),
+      },
+    ],
+    plots: [],
+  };
 }

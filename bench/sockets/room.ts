@@ -32,7 +32,16 @@ export class Room {
   }
 
   /** Admits as many a second from now on; 0 for nobody. Rejects with the gateway's answer. */
-  async admit(admitPerSecond: number): Promise<void> {
+  admit(admitPerSecond: number): Promise<void> {
+    return this.#configure('on', admitPerSecond);
+  }
+
+  /** Nobody needs to wait from now on: the rounds of admission leave it alone. Rejects with the gateway's answer. */
+  close(): Promise<void> {
+    return this.#configure('off', 0);
+  }
+
+  async #configure(mode: 'on' | 'off', admitPerSecond: number): Promise<void> {
     const headers = {
       authorization: `Bearer ${mintToken(this.#jwtSecret, adminUserId, 'admin', tokenSeconds)}`,
       'content-type': 'application/json',
@@ -40,7 +49,7 @@ export class Room {
     const connection = await Connection.open(this.target);
     try {
       const path = `/v1/performances/${this.performanceId}/queue`;
-      const body = JSON.stringify({ mode: 'on', admitPerSecond, maxActive, passSeconds });
+      const body = JSON.stringify({ mode, admitPerSecond, maxActive, passSeconds });
       const answer = await connection.request('PUT', path, headers, body);
       if (answer.status !== 200) throw new Error(`PUT ${path} answered ${answer.status} ${answer.body}`);
     } finally {

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect, inject, test } from 'vitest';
-import type { SocketsResult } from './report.ts';
+import { exhibits, type SocketsResult } from './report.ts';
 
 const mainPath = fileURLToPath(new URL('../main.ts', import.meta.url));
 const run = (...args: string[]): Promise<{ stdout: string; stderr: string }> =>
@@ -27,6 +27,8 @@ test('every socket is told every tick, by the gateway and by the bare server, in
   expect(result.redisCommandsByName).toMatchObject({ evalsha: expect.any(Number), publish: expect.any(Number) });
   // What the gateway does without a room is subtracted: of three ticks it says nothing.
   expect(result.redisCommands).toEqual(expect.any(Number));
+  for (const { columns, rows } of exhibits(result).tables)
+    for (const row of rows) expect(row.length).toBe(columns.length);
 }, 90_000);
 
 test('more sockets than a process may have is wrong usage', async () => {

@@ -4,7 +4,7 @@
  */
 import mysql, { type Connection } from 'mysql2/promise';
 import { EntryType } from '../../src/domain/account.ts';
-import { toDateTime } from '../../src/persist/database.ts';
+import { toDateTime } from '../../src/persist/literals.ts';
 import {
   capacityOf,
   type Entry,

@@ -30,6 +30,16 @@ export function watched<Target extends Statements>(target: Target, watcher: Watc
         return (sql: string, parameters: readonly Parameter[] = []) =>
           watcher.statement({ sql, parameters, on: of, run: () => value.call(of, sql, parameters) });
       }
+      if (name === 'writeAll') {
+        // What goes out as one is watched one by one.
+        return async (texts: readonly string[]) => {
+          const headers: unknown[] = [];
+          for (const sql of texts) {
+            headers.push(await watcher.statement({ sql, parameters: [], on: of, run: () => of.write(sql) }));
+          }
+          return headers;
+        };
+      }
       if (name === 'transaction' || name === 'snapshot') {
         return (work: Work) => timed((inner) => value.call(of, inner), work, watcher);
       }

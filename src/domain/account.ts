@@ -59,13 +59,16 @@ export interface Refund {
 }
 
 /** What the outbox tells; in one reservation's order. */
-export type OutboxKind =
-  | 'reservation.held'
-  | 'reservation.confirmed'
-  | 'reservation.cancelled'
-  | 'reservation.expired'
-  | 'payment.completed'
-  | 'payment.refunded';
+/** What other services are told of. MySQL stores the numbers. */
+export const outboxKinds = [
+  'reservation.held',
+  'reservation.confirmed',
+  'reservation.cancelled',
+  'reservation.expired',
+  'payment.completed',
+  'payment.refunded',
+] as const;
+export type OutboxKind = (typeof outboxKinds)[number];
 
 export interface OutboxEvent {
   readonly kind: OutboxKind;
@@ -74,4 +77,11 @@ export interface OutboxEvent {
   readonly userId: number;
   /** Of payments. */
   readonly amount?: number;
+}
+
+/** What happened in one transaction. */
+export interface OutboxRow {
+  readonly id: number;
+  /** A line an event: number of its kind, reservation, performance, user, and the amount of a payment, apart by a blank. */
+  readonly lines: string;
 }

@@ -82,6 +82,9 @@ logfile ""
 appendonly yes
 appendfsync everysec
 save ""
+# A rush doubles a small file every few seconds, and every rewrite takes a core for as long as it lasts.
+auto-aof-rewrite-min-size 1gb
+rdbcompression no
 stop-writes-on-bgsave-error no
 # A full Redis refuses writes; evicting a held seat would sell it twice.
 maxmemory-policy noeviction

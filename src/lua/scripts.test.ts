@@ -63,6 +63,7 @@ const calls: readonly scripts.ScriptCall[] = [
   scripts.watchSeatsCall(keys, 1),
   scripts.headCall(keys),
   scripts.attemptsCall('attempts', { freeMax: 1, waitMsMax: 1, forgetMs: 1 }, 'look'),
+  scripts.appendEventsCall({ id: 1, lines: '' }),
   scripts.leaseCall('lease', 'owner', 1),
   scripts.leaseEndCall('lease', 'owner'),
 ];

@@ -1,7 +1,8 @@
 /** The Lua scripts: whole files beside this one, their argument order standing once, in a typed function each. */
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import type { PerformanceKeys } from './keys.ts';
+import { type OutboxRow, outboxKinds } from '../domain/account.ts';
+import { eventsKey, type PerformanceKeys } from './keys.ts';
 
 /** A script ready for EVALSHA; `keyCount` is checked against the file's head by a test. */
 export interface Script {
@@ -46,6 +47,7 @@ export const queueSeenScript = loadScript('queue-seen', 1);
 export const watchSeatsScript = loadScript('watch-seats', 1);
 export const headScript = loadScript('head', 1);
 export const attemptsScript = loadScript('attempts', 1);
+export const appendEventsScript = loadScript('append-events', 1);
 export const leaseScript = loadScript('lease', 1);
 export const leaseEndScript = loadScript('lease-end', 1);
 
@@ -185,6 +187,15 @@ export type AttemptStep = 'begin' | 'right' | 'look' | 'wrong';
 export function attemptsCall(key: string, limit: AttemptLimit, what: AttemptStep): ScriptCall {
   const { freeMax, waitMsMax, forgetMs } = limit;
   return { script: attemptsScript, keys: [key], args: [String(freeMax), String(waitMsMax), String(forgetMs), what] };
+}
+
+/** Kept in the stream, about: a consumer group may be that far behind. */
+const eventsKeptMax = 1_000_000;
+
+/** append-events.lua. */
+export function appendEventsCall({ id, lines }: OutboxRow): ScriptCall {
+  const args = [String(id), lines, outboxKinds.join(' '), String(eventsKeptMax)];
+  return { script: appendEventsScript, keys: [eventsKey], args };
 }
 
 /** lease.lua: takes or renews the lease for `owner`. */

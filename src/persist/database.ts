@@ -85,6 +85,50 @@ class OneConnection implements Statements {
 export class Transaction extends OneConnection {
   /** Set it and the transaction ends with ROLLBACK, without an exception. */
   isRollback = false;
+  readonly #batches: boolean;
+  /** The statement that begins it, until it is sent. */
+  #start: string | null;
+
+  constructor(connection: PoolConnection, start: string, batches: boolean) {
+    super(connection);
+    this.#start = start;
+    this.#batches = batches;
+  }
+
+  override async rows(sql: string, parameters: readonly Parameter[] = []): Promise<Row[]> {
+    await this.begin();
+    return super.rows(sql, parameters);
+  }
+
+  override async write(sql: string, parameters: readonly Parameter[] = []): Promise<ResultSetHeader> {
+    await this.begin();
+    return super.write(sql, parameters);
+  }
+
+  /** Begins it where no statement has. */
+  async begin(): Promise<void> {
+    const start = this.#start;
+    this.#start = null;
+    if (start !== null) await super.write(start);
+  }
+
+  /**
+   * Texts of their own literals, one after the other until one fails; a header each. In one round trip where the database
+   * was made for it: a hold alone takes 2.2 ms instead of 2.9.
+   */
+  async writeAll(texts: readonly string[]): Promise<ResultSetHeader[]> {
+    if (!this.#batches) {
+      const headers: ResultSetHeader[] = [];
+      for (const text of texts) headers.push(await this.write(text));
+      return headers;
+    }
+    const start = this.#start;
+    this.#start = null;
+    const all = start === null ? texts : [start, ...texts];
+    const result: unknown = await super.write(all.join(';\n'));
+    const headers = (Array.isArray(result) ? result : [result]) as ResultSetHeader[];
+    return start === null ? headers : headers.slice(1);
+  }
 }
 
 type Health = Pick<MysqlHealth, 'isUp' | 'generation' | 'suspect'>;
@@ -98,15 +142,18 @@ export interface DatabaseLog {
 export class Database implements Statements {
   readonly #pool: Pool;
   readonly #health: Health;
+  readonly #batches: boolean;
   readonly #generations = new WeakMap<object, number>();
   readonly #log: DatabaseLog;
 
   /**
    * `connectionsMax`: those of this pool. Commits and reads have a pool each, so that a flood of reads does not delay a
    * commit. While `health` says that the server is away, nothing is asked of it; a tool that runs once needs none.
+   * `batches`: its connections may send several statements as one, for `writeAll`; what does not need that cannot.
    */
-  constructor(url: string, log: DatabaseLog, connectionsMax = 10, health: Health = alwaysUp) {
+  constructor(url: string, log: DatabaseLog, connectionsMax = 10, health: Health = alwaysUp, batches = false) {
     this.#health = health;
+    this.#batches = batches;
     this.#log = log;
     this.#pool = mysql.createPool({
       uri: url,
@@ -115,6 +162,7 @@ export class Database implements Statements {
       connectTimeout: connectTimeoutMs,
       timezone: 'Z',
       supportBigNumbers: true,
+      multipleStatements: batches,
       // A text without parameters is sent as it is: its rows are literals already, and scanning them for `?` is 2 us a hold.
       queryFormat: (sql: string, values: Parameter[]) =>
         values.length === 0 ? sql : mysql.format(sql, values as SqlValue[], false, 'Z'),
@@ -178,11 +226,12 @@ export class Database implements Statements {
 
   async #attempt<Result>(start: string, work: (transaction: Transaction) => Promise<Result>): Promise<Result> {
     const connection = await this.#connection();
-    const transaction = new Transaction(connection);
+    const transaction = new Transaction(connection, start, this.#batches);
     try {
       // READ COMMITTED is the session's default; one moment needs the snapshot of REPEATABLE READ.
-      if (start.includes('SNAPSHOT')) await transaction.write('SET TRANSACTION ISOLATION LEVEL REPEATABLE READ');
-      await transaction.write(start);
+      if (start.includes('SNAPSHOT')) {
+        await connection.query({ sql: 'SET TRANSACTION ISOLATION LEVEL REPEATABLE READ', timeout: statementTimeoutMs });
+      }
       const result = await work(transaction);
       await transaction.write(transaction.isRollback ? 'ROLLBACK' : 'COMMIT');
       connection.release();
@@ -262,28 +311,4 @@ export class Database implements Statements {
       throw new StoreUnavailable('mysql', thrown);
     }
   }
-}
-
-const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
-
-/** `(?, ?), (?, ?)`: the placeholders of `count` rows. */
-export function placeholders(row: string, count: number): string {
-  return new Array<string>(count).fill(row).join(', ');
-}
-
-/** A UUID as the literal of a BINARY(16). Throws RangeError on any other text. */
-export function uuidLiteral(id: string): string {
-  if (!uuidPattern.test(id)) throw new RangeError('not a UUID');
-  return `x'${id.slice(0, 8)}${id.slice(9, 13)}${id.slice(14, 18)}${id.slice(19, 23)}${id.slice(24)}'`;
-}
-
-/** A whole number as its literal. Throws RangeError on any other value. */
-export function integerLiteral(value: number): string {
-  if (!Number.isSafeInteger(value)) throw new RangeError('not an integer');
-  return String(value);
-}
-
-/** Unix milliseconds as DATETIME(3) text in UTC. */
-export function toDateTime(ms: number): string {
-  return new Date(ms).toISOString().replace('T', ' ').slice(0, 23);
 }

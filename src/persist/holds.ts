@@ -8,8 +8,9 @@ import { uuidFromBytes, uuidToBytes } from '../domain/ids.ts';
 import { type Hold, type Release, ReservationStatus } from '../domain/reservation.ts';
 import type { PersistResult } from '../domain/stores.ts';
 import { codeOf } from '../lib/errors.ts';
-import { type Database, integerLiteral, type Statements, toDateTime, uuidLiteral } from './database.ts';
-import { writeOutbox } from './outbox.ts';
+import type { Database } from './database.ts';
+import { integerLiteral, toDateTime, uuidLiteral } from './literals.ts';
+import { outboxText } from './outbox.ts';
 import { expireSuperseded } from './releases.ts';
 
 /** Told of reservations that MySQL has expired. */
@@ -36,7 +37,7 @@ function reservationRow(hold: Hold, id: string, endText: string): string {
   return `(${id},${numbers}${more},NOW(3)+INTERVAL ${integerLiteral(holdMs * 1000)} MICROSECOND)`;
 }
 
-async function insertReservations(statements: Statements, holds: readonly Hold[]): Promise<void> {
+function insertReservations(holds: readonly Hold[]): string {
   const rows: string[] = [];
   let endMs = 0;
   let endText = '';
@@ -48,11 +49,9 @@ async function insertReservations(statements: Statements, holds: readonly Hold[]
     }
     rows.push(reservationRow(hold, uuidLiteral(hold.reservationId), endText));
   }
-  await statements.write(
-    `INSERT INTO reservations
+  return `INSERT INTO reservations
        (id, performance_id, user_id, status, party_size, amount, expires_at, hold_ends_at)
-     VALUES ${rows.join(',')}`,
-  );
+     VALUES ${rows.join(',')}`;
 }
 
 function eventsOf(hold: Hold): OutboxEvent[] {
@@ -80,21 +79,19 @@ function seatRowsOf(holds: readonly Hold[]): SeatRow[] {
   return rows.sort((a, b) => a.performanceId - b.performanceId || a.seat - b.seat);
 }
 
-async function insertSeats(statements: Statements, rows: readonly SeatRow[]): Promise<void> {
+function insertSeats(rows: readonly SeatRow[]): string {
   const values: string[] = [];
   for (const { id, seat, performanceId, version } of rows) {
     values.push(`(${id},${integerLiteral(seat)},${integerLiteral(performanceId)},${integerLiteral(version)},1)`);
   }
-  await statements.write(
-    `INSERT INTO reservation_seats (reservation_id, seat, performance_id, version, live) VALUES ${values.join(',')}`,
-  );
+  return `INSERT INTO reservation_seats (reservation_id, seat, performance_id, version, live) VALUES ${values.join(',')}`;
 }
 
 /**
- * The version guard: every row of the batch in one statement. Returns how many seats were exactly one version behind.
+ * The version guard: every row of the batch in one statement, which finds the seats that are exactly one version behind.
  * As ranges of the primary key: 7 us of MySQL a hold less than an UPDATE joined with the rows just inserted.
  */
-async function takeSeats(statements: Statements, rows: readonly SeatRow[]): Promise<number> {
+function takeSeats(rows: readonly SeatRow[]): string {
   const seatsOf = new Map<string, number[]>();
   for (const { performanceId, seat, version } of rows) {
     const behind = `performance_id = ${integerLiteral(performanceId)} AND version = ${integerLiteral(version - 1)}`;
@@ -104,19 +101,13 @@ async function takeSeats(statements: Statements, rows: readonly SeatRow[]): Prom
   }
   const terms: string[] = [];
   for (const [behind, seats] of seatsOf) terms.push(`(${behind} AND seat IN (${seats.join(',')}))`);
-  const result = await statements.write(
-    `UPDATE seats SET status = 1, version = version + 1 WHERE ${terms.join(' OR ')}`,
-  );
-  return result.affectedRows;
+  return `UPDATE seats SET status = 1, version = version + 1 WHERE ${terms.join(' OR ')}`;
 }
 
-/** The guard of capacity performances. False when there are fewer places than Redis believed. */
-async function takePlaces(statements: Statements, performanceId: number, places: number): Promise<boolean> {
-  const result = await statements.write(
-    'UPDATE performances SET remaining = remaining - ? WHERE id = ? AND remaining >= ?',
-    [places, performanceId, places],
-  );
-  return result.affectedRows === 1;
+/** The guard of capacity performances: it finds none that has fewer places than Redis believed. */
+function takePlaces(performanceId: number, places: number): string {
+  const count = integerLiteral(places);
+  return `UPDATE performances SET remaining = remaining - ${count} WHERE id = ${integerLiteral(performanceId)} AND remaining >= ${count}`;
 }
 
 /** Stores all holds, or none of them: null when a guard refused one. Returns the reservations they superseded. */
@@ -130,17 +121,20 @@ function storeAll(database: Database, holds: readonly Hold[]): Promise<readonly 
   }
   return database.transaction(async (transaction) => {
     const expired = superseded.length === 0 ? nobody : await expireSuperseded(transaction, superseded);
-    await insertReservations(transaction, holds);
-    await writeOutbox(transaction, holds.flatMap(eventsOf));
+    const texts = [insertReservations(holds), outboxText(holds.flatMap(eventsOf))];
+    // How many rows each guard, one of the last texts, has to find.
+    const wanted: number[] = [];
     if (seatRows.length > 0) {
-      await insertSeats(transaction, seatRows);
-      if ((await takeSeats(transaction, seatRows)) !== seatRows.length) transaction.isRollback = true;
+      texts.push(insertSeats(seatRows), takeSeats(seatRows));
+      wanted.push(seatRows.length);
     }
     // The rows everybody wants come last: they are locked for the shortest time.
     for (const [performanceId, places] of [...placesOf].sort(([a], [b]) => a - b)) {
-      if (transaction.isRollback) break;
-      if (!(await takePlaces(transaction, performanceId, places))) transaction.isRollback = true;
+      texts.push(takePlaces(performanceId, places));
+      wanted.push(1);
     }
+    const found = (await transaction.writeAll(texts)).slice(texts.length - wanted.length);
+    transaction.isRollback = found.some(({ affectedRows }, i) => affectedRows !== wanted[i]);
     return transaction.isRollback ? null : expired;
   });
 }

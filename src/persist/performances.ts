@@ -4,7 +4,8 @@ import { type Event, type Performance, type PerformancePlan, placesOf } from '..
 import { ReservationStatus } from '../domain/reservation.ts';
 import type { SeatState, Snapshot } from '../domain/snapshot.ts';
 
-import { type Database, type Parameter, placeholders, type Row, type Statements, toDateTime } from './database.ts';
+import type { Database, Parameter, Row, Statements } from './database.ts';
+import { placeholders, toDateTime } from './literals.ts';
 import { readRoom } from './rooms.ts';
 
 const seatsPerStatementMax = 5000;

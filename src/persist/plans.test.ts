@@ -5,6 +5,7 @@ import { shapeFor } from '../../bench/statements/model.ts';
 import { explain, faultsOf, type PlanLine, rowsOf, type Watcher } from '../../bench/statements/recorder.ts';
 import { createFilledDatabase, type OwnDatabase } from '../../test/own-database.ts';
 import { writtenAndNotAsked } from '../../test/statements.ts';
+import { newReservationId } from '../domain/ids.ts';
 import { silentLog } from '../logger.ts';
 import { Database } from './database.ts';
 import { deleteOutbox, readOutbox, writeOutbox } from './outbox.ts';
@@ -111,7 +112,7 @@ describe('a database of thousands of reservations', () => {
   });
 
   it('forgets what was told without waiting for a transaction that has more to tell', async () => {
-    const event = { kind: 'reservation.held', reservationId: '', performanceId: 1, userId: 1 } as const;
+    const event = { kind: 'reservation.held', reservationId: newReservationId(), performanceId: 1, userId: 1 } as const;
     for (let i = 0; i < 5; i++) await writeOutbox(database, [event]);
     const rows = await readOutbox(database, 100);
     await database.transaction(async (transaction) => {

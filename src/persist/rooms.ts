@@ -1,6 +1,7 @@
 /** Waiting rooms in MySQL: their settings, how many tickets were given out, and the draws. */
 import type { Draw, Room, RoomSettings } from '../domain/waiting-room.ts';
-import { type Database, type Row, type Statements, toDateTime } from './database.ts';
+import type { Database, Row, Statements } from './database.ts';
+import { toDateTime } from './literals.ts';
 
 function roomOf(row: Row): Room {
   return {

@@ -1,7 +1,8 @@
 /** Users and revoked tokens in MySQL. */
 import type { Role, User } from '../domain/account.ts';
 import { codeOf } from '../lib/errors.ts';
-import { type Row, type Statements, toDateTime } from './database.ts';
+import type { Row, Statements } from './database.ts';
+import { toDateTime } from './literals.ts';
 
 export interface NewUser {
   /** In lower case. */

@@ -1,15 +1,15 @@
 import { describe, expect, it } from 'vitest';
-import type { OutboxEvent } from '../domain/account.ts';
-import { outboxJob, type RelayedRow } from './outbox.ts';
+import { type OutboxKind, type OutboxRow, outboxKinds } from '../domain/account.ts';
+import { outboxJob } from './outbox.ts';
 
-function event(reservationId: string, kind: OutboxEvent['kind'] = 'reservation.held'): OutboxEvent {
-  return { kind, reservationId, performanceId: 1, userId: 2 };
+function line(reservationId: string, kind: OutboxKind = 'reservation.held'): string {
+  return `${outboxKinds.indexOf(kind)} ${reservationId} 1 2`;
 }
 
 /** An outbox and a stream, of which either may fail. */
-function fakes(rows: readonly RelayedRow[]) {
+function fakes(rows: readonly OutboxRow[]) {
   const outbox = [...rows];
-  const stream: (OutboxEvent & { readonly eventId: string })[] = [];
+  const stream: { readonly eventId: string; readonly line: string }[] = [];
   const reads: number[] = [];
   const counters = { relayed: 0 };
   const faults: { append: Error | null; remove: Error | null } = { append: null, remove: null };
@@ -19,9 +19,13 @@ function fakes(rows: readonly RelayedRow[]) {
       reads.push(found.length);
       return found;
     },
-    async append(events) {
+    async append(rows) {
       if (faults.append !== null) throw faults.append;
+      const events = rows.flatMap(({ id, lines }) =>
+        lines.split('\n').map((line, i) => ({ eventId: `${id}-${i}`, line })),
+      );
       stream.push(...events);
+      return events.length;
     },
     async remove(ids) {
       if (faults.remove !== null) throw faults.remove;
@@ -35,22 +39,22 @@ function fakes(rows: readonly RelayedRow[]) {
   return { job, outbox, stream, reads, counters, faults };
 }
 
-function rowsOf(count: number): RelayedRow[] {
-  return Array.from({ length: count }, (_, i) => ({ id: i + 1, events: [event(`r${i}`)] }));
+function rowsOf(count: number): OutboxRow[] {
+  return Array.from({ length: count }, (_, i) => ({ id: i + 1, lines: line(`r${i}`) }));
 }
 
 describe('the relay of the outbox', () => {
   it('tells every event of every row in order, each with an id of its own, and removes the rows', async () => {
     const { job, outbox, stream, counters } = fakes([
-      { id: 7, events: [event('a'), event('b')] },
-      { id: 9, events: [event('a', 'reservation.confirmed'), event('a', 'payment.completed')] },
+      { id: 7, lines: [line('a'), line('b')].join('\n') },
+      { id: 9, lines: [line('a', 'reservation.confirmed'), line('a', 'payment.completed')].join('\n') },
     ]);
     await job.run();
     expect(stream).toEqual([
-      { ...event('a'), eventId: '7-0' },
-      { ...event('b'), eventId: '7-1' },
-      { ...event('a', 'reservation.confirmed'), eventId: '9-0' },
-      { ...event('a', 'payment.completed'), eventId: '9-1' },
+      { line: line('a'), eventId: '7-0' },
+      { line: line('b'), eventId: '7-1' },
+      { line: line('a', 'reservation.confirmed'), eventId: '9-0' },
+      { line: line('a', 'payment.completed'), eventId: '9-1' },
     ]);
     expect(outbox).toEqual([]);
     expect(counters.relayed).toBe(4);
@@ -67,7 +71,7 @@ describe('the relay of the outbox', () => {
     const { job, outbox, stream, reads } = fakes(rowsOf(173));
     await job.run();
     expect(outbox).toEqual([]);
-    expect(stream.map(({ reservationId }) => reservationId)).toEqual(rowsOf(173).map((_, i) => `r${i}`));
+    expect(stream.map(({ line }) => line)).toEqual(rowsOf(173).map(({ lines }) => lines));
     expect(Math.max(...reads)).toBeLessThan(173);
   });
 
@@ -95,9 +99,9 @@ describe('the relay of the outbox', () => {
   });
 
   it('finds a row that was committed late, behind others that are told already', async () => {
-    const { job, outbox, stream } = fakes([{ id: 2, events: [event('later id')] }]);
+    const { job, outbox, stream } = fakes([{ id: 2, lines: line('later') }]);
     await job.run();
-    outbox.push({ id: 1, events: [event('earlier id')] });
+    outbox.push({ id: 1, lines: line('earlier') });
     await job.run();
     expect(stream.map(({ eventId }) => eventId)).toEqual(['2-0', '1-0']);
   });

@@ -1,17 +1,12 @@
 /** The relay of the outbox: what MySQL says happened goes to the stream, then out of the outbox. At least once, in order. */
-import type { OutboxEvent } from '../domain/account.ts';
+import type { OutboxRow } from '../domain/account.ts';
 import type { Job } from './scheduler.ts';
-
-export interface RelayedRow {
-  readonly id: number;
-  readonly events: readonly OutboxEvent[];
-}
 
 export interface OutboxRelayOptions {
   /** The oldest rows. */
-  readonly read: (rowsMax: number) => Promise<readonly RelayedRow[]>;
-  /** Appends to the stream, in order. */
-  readonly append: (events: readonly (OutboxEvent & { readonly eventId: string })[]) => Promise<void>;
+  readonly read: (rowsMax: number) => Promise<readonly OutboxRow[]>;
+  /** Appends to the stream, in order; resolves to the number of events. */
+  readonly append: (rows: readonly OutboxRow[]) => Promise<number>;
   readonly remove: (ids: readonly number[]) => Promise<void>;
   readonly counters: { relayed: number };
 }
@@ -29,12 +24,9 @@ export function outboxJob({ read, append, remove, counters }: OutboxRelayOptions
       for (;;) {
         const rows = await read(rowsMax);
         if (rows.length === 0) return;
-        const events = rows.flatMap(({ id, events }) =>
-          events.map((event, i) => ({ ...event, eventId: `${id}-${i}` })),
-        );
-        await append(events);
+        const count = await append(rows);
         await remove(rows.map(({ id }) => id));
-        counters.relayed += events.length;
+        counters.relayed += count;
         if (rows.length < rowsMax) return;
       }
     },
