@@ -39,7 +39,8 @@ test('the growth bench measures the points of an axis, spread and refused ones a
       expect(row.perSecond).toBeGreaterThan(0);
       expect(row.gatewayUs).toBeGreaterThan(0);
       expect(row.gatewayMib).toBeGreaterThan(10);
-      expect(row.redisBytes).toBeGreaterThan(10);
+      // Few holds, if the machine is busy: then it is not said.
+      if (row.redisBytes !== null) expect(row.redisBytes).toBeGreaterThan(10);
     }
   }
 }, 120_000);

@@ -98,7 +98,7 @@ function meanOf(before: Sample, after: Sample): Sample {
     redisUs: meanOfSome(before.redisUs, after.redisUs),
     mysqlUs: meanOfSome(before.mysqlUs, after.mysqlUs),
     gatewayMib: mean((sample) => sample.gatewayMib),
-    redisBytes: mean((sample) => sample.redisBytes),
+    redisBytes: meanOfSome(before.redisBytes, after.redisBytes),
   };
 }
 

@@ -149,6 +149,11 @@ local function look(user, state, arrival, number)
   elseif state == 'X' then
     return { EXPIRED }
   end
+  if earlyTo > 0 and arrival >= earlyFrom and arrival <= earlyTo then
+    -- The draw is written in parts: until the last one nobody of it knows who stands before whom.
+    seen(user)
+    return { WAITS, arrival, 0, 0 }
+  end
   local finish = endOf[user]
   if finish then
     return finish > nowMs and { ADMITTED, arrival, number, finish } or expire(user, arrival, number)

@@ -20,6 +20,7 @@ import { scriptPackr } from './journal.ts';
 import { performanceKeys, roomsKey } from './keys.ts';
 import type { Reply } from './pipeline.ts';
 import { parseRoomNews, RedisRoomStore } from './rooms.ts';
+import { queueDrawCall } from './scripts.ts';
 
 const roundMs = 500;
 /** Until a room opens: long enough for those who are to join before, also on a slow machine; well below the absence. */
@@ -174,6 +175,24 @@ describe('rooms on real Redis', () => {
       const last = (await under.news(id)).at(-1)!;
       const positions = new Positions(last.line!, last.watermark);
       expect([positions.waiting, positions.of(1), positions.of(20_000)]).toEqual([20_000, 1, 20_000]);
+    });
+
+    it('tells nobody of a draw a place before all of it is written: it could only grow', async () => {
+      const id = await open({ opensAtMs: Date.now() + soonMs, drawBeforeOpen: true, admitPerSecond: 0 });
+      const guests = await joined(id, 4);
+      const { drawDue } = await round(id, soonMs);
+      expect(drawDue).toEqual({ firstArrival: 1, lastArrival: 4 });
+      const late = (await joined(id, 1))[0]!;
+      const looks = async (): Promise<(number | null)[]> => {
+        const decisions = await ask(...[...guests, late].map((guest) => requestOf('look', id, guest)));
+        return decisions.map((decision) => waitingOf(decision).position);
+      };
+      const part = (first: number, numbers: number[], isLast: boolean): Promise<unknown> =>
+        under.connection.runOne(queueDrawCall(performanceKeys(id), scriptPackr.pack([first, numbers]), '1 4', isLast));
+      await part(1, [4, 3], false);
+      expect(await looks()).toEqual([null, null, null, null, 5]);
+      await part(3, [2, 1], true);
+      expect(await looks()).toEqual([4, 3, 2, 1, 5]);
     });
 
     it('takes a sign of life of 10,000 at once', async () => {

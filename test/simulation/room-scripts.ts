@@ -175,7 +175,8 @@ class Serving {
     const { state, arrival, number } = ticket;
     if (state === 'L') return [PlaceCode.left];
     if (state === 'X') return [PlaceCode.expired];
-    if (state === 'E') {
+    // The draw is written in parts: until the last one nobody of it knows who stands before whom.
+    if (state === 'E' || (this.earlyTo > 0 && arrival >= this.earlyFrom && arrival <= this.earlyTo)) {
       this.#seen(userId);
       return [PlaceCode.waits, arrival, 0, 0];
     }
