@@ -125,7 +125,7 @@ export class RedisLimit implements Stoppable {
       return { performanceId: requests[0]!.performanceId, requests };
     });
     const calls = groups.map(({ performanceId, requests }) => {
-      return holdCall(performanceKeys(performanceId), packRequests(requests));
+      return holdCall([performanceKeys(performanceId)], packRequests([{ performanceId, requests }]));
     });
     const replies: unknown[] = new Array(calls.length);
     const counters = { resent: 0 };
@@ -134,7 +134,7 @@ export class RedisLimit implements Stoppable {
         replies[i] = (await runOn(this.#client, [calls[i]!], counters))[0];
       }),
     );
-    const decisions = groups.flatMap((group, i) => decisionsOf(group, replies[i], () => {}));
+    const decisions = groups.flatMap((group, i) => decisionsOf([group], replies[i], () => {}).flat());
     await this.#remove(performanceIds);
     const refused = decisions.filter(({ kind }) => kind !== 'held');
     if (refused.length > 0) {

@@ -108,6 +108,10 @@ export class RedisConnection {
     });
   }
 
+  get isCluster(): boolean {
+    return this.client instanceof Cluster;
+  }
+
   /** A connection to a server not checked yet is not ready. */
   get isReady(): boolean {
     const { client } = this;

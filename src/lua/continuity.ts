@@ -99,7 +99,7 @@ export class Continuity {
       const pipeline = node.pipeline();
       for (const id of ids.slice(first, first + callsPerPipelineMax)) {
         const { script, keys, args } = coolCall(performanceKeys(id), []);
-        pipeline.evalsha(script.sha, script.keyCount, ...keys, ...args);
+        pipeline.evalsha(script.sha, keys.length, ...keys, ...args);
       }
       for (const [error, isCooled] of (await pipeline.exec()) ?? []) {
         // The node itself knows best which slots it has: what another one has is refused with MOVED.

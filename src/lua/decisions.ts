@@ -46,15 +46,30 @@ function refuse(refusal: Refusal): HoldDecision {
 /** Keeps the last `remaining` a script call reported, for the memory queue's sold-out answers. */
 export type RemainingListener = (performanceId: number, remaining: number) => void;
 
-/** One decision a request; `onRemaining` gets the places left where the script has said them. */
-export function decisionsOf(group: HoldGroup, reply: unknown, onRemaining: RemainingListener): HoldDecision[] {
-  const { requests } = group;
-  if (reply === null) return requests.map(() => cold);
+/**
+ * One decision a request, of the groups of one call; `onRemaining` gets the places left where the script has said them.
+ */
+export function decisionsOf(
+  groups: readonly HoldGroup[],
+  reply: unknown,
+  onRemaining: RemainingListener,
+): HoldDecision[][] {
   if (!Buffer.isBuffer(reply)) {
     const error = reply instanceof Error ? reply : new StoreUnavailable('redis', 'unexpected reply of hold.lua');
-    return requests.map(() => ({ kind: 'failed', error }));
+    return groups.map((group) => failed(group, error));
   }
-  return decisionsFrom(group, scriptPackr.unpack(reply) as HoldReply, onRemaining);
+  // A reply a performance: false when it is not warm, a text with what is broken.
+  const replies: (HoldReply | false | string | undefined)[] = scriptPackr.unpack(reply);
+  return groups.map((group, i) => {
+    const own = replies[i];
+    if (own === false) return group.requests.map(() => cold);
+    if (typeof own === 'object') return decisionsFrom(group, own, onRemaining);
+    return failed(group, new StoreUnavailable('redis', own ?? 'hold.lua answered short'));
+  });
+}
+
+function failed({ requests }: HoldGroup, error: Error): HoldDecision[] {
+  return requests.map(() => ({ kind: 'failed', error }));
 }
 
 /** As `decisionsOf`, of a reply that is read already. */
@@ -76,14 +91,18 @@ export function decisionsFrom(
   return decisions;
 }
 
-/** The requests as hold.lua takes them. */
-export function packRequests(requests: readonly HoldRequest[]): Buffer {
+/** The requests of groups as hold.lua takes them. */
+export function packRequests(groups: readonly HoldGroup[]): Buffer {
+  return scriptPackr.pack(groups.map(rowsOf));
+}
+
+function rowsOf({ requests }: HoldGroup): unknown[] {
   const rows: unknown[] = new Array(requests.length);
   for (let i = 0; i < requests.length; i++) {
     const { reservationId, userId, partySize, seats, pass } = requests[i]!;
     rows[i] = [reservationId, String(userId), partySize, seats, pass];
   }
-  return scriptPackr.pack(rows);
+  return rows;
 }
 
 /** What the grants of one script call have in common. */

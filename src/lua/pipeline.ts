@@ -38,7 +38,7 @@ export async function runOn(
   for (let i = 0; i < calls.length; i++) {
     const { script, keys, args } = calls[i]!;
     if (isAsking) pipeline.asking();
-    pipeline.callBuffer('EVALSHA', script.sha, script.keyCount, ...keys, ...args);
+    pipeline.callBuffer('EVALSHA', script.sha, keys.length, ...keys, ...args);
   }
   const perCall = isAsking ? 2 : 1;
   try {
@@ -63,7 +63,7 @@ export async function runOn(
 async function runWhole(node: Redis, { script, keys, args }: ScriptCall, isAsking: boolean): Promise<Reply | Error> {
   try {
     const asking = isAsking ? node.asking() : null;
-    const reply = node.callBuffer('EVAL', script.source, script.keyCount, ...keys, ...args);
+    const reply = node.callBuffer('EVAL', script.source, keys.length, ...keys, ...args);
     await asking;
     return await reply;
   } catch (thrown) {

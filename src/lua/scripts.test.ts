@@ -47,11 +47,11 @@ function indexesOf(text: string, array: 'KEYS' | 'ARGV'): number[] {
 const keys = performanceKeys(1);
 const loadedKeys = ['a', 'b', 'c', 'd'];
 const calls: readonly scripts.ScriptCall[] = [
-  scripts.holdCall(keys, Buffer.alloc(0)),
+  scripts.holdCall([keys], Buffer.alloc(0)),
   scripts.releaseCall(keys, Buffer.alloc(0)),
   scripts.confirmCall(keys, Buffer.alloc(0)),
   scripts.coolCall(keys, ['id']),
-  scripts.forgetCall(keys, ['1-1']),
+  scripts.forgetCall([{ keys, entryIds: ['1-1'] }]),
   scripts.journalCall(keys, 1, 1),
   scripts.timeCall(keys),
   scripts.warmCall(keys, loadedKeys, '', [true, false, false, false], Buffer.alloc(0), ['kind', 'seated']),

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { type OutboxRow, outboxKinds } from '../domain/account.ts';
 import { eventsKey, type PerformanceKeys } from './keys.ts';
 
-/** A script ready for EVALSHA; `keyCount` is checked against the file's head by a test. */
+/** A script ready for EVALSHA; `keyCount`, of a performance, is checked against the file's head by a test. */
 export interface Script {
   readonly name: string;
   readonly source: string;
@@ -51,14 +51,19 @@ export const appendEventsScript = loadScript('append-events', 1);
 export const leaseScript = loadScript('lease', 1);
 export const leaseEndScript = loadScript('lease-end', 1);
 
-/** hold.lua: `requests` is msgpack of `[[reservationId, userId as text, partySize, [seat, ...], pass], ...]`. */
-export function holdCall(keys: PerformanceKeys, requests: Buffer): ScriptCall {
-  const { meta, seats, reservations, users, expiry, journal, tickets, active, used, seatsChannel } = keys;
-  return {
-    script: holdScript,
-    keys: [meta, seats, reservations, users, expiry, journal, tickets, active, used],
-    args: [requests, seatsChannel],
-  };
+/**
+ * hold.lua, for one performance or, on one node, for several: `requests` is msgpack of a list
+ * `[[reservationId, userId as text, partySize, [seat, ...], pass], ...]` a performance.
+ */
+export function holdCall(performances: readonly PerformanceKeys[], requests: Buffer): ScriptCall {
+  const keys: string[] = [];
+  const args: (string | Buffer)[] = [requests];
+  for (let i = 0; i < performances.length; i++) {
+    const { meta, seats, reservations, users, expiry, journal, tickets, active, used, seatsChannel } = performances[i]!;
+    keys.push(meta, seats, reservations, users, expiry, journal, tickets, active, used);
+    args.push(seatsChannel);
+  }
+  return { script: holdScript, keys, args };
 }
 
 /** release.lua: `releases` is msgpack of `[[reservationId, userId as text, endsPass, [seat, version, ...]], ...]`. */
@@ -90,9 +95,15 @@ export function coolCall(keys: PerformanceKeys, reservationIds: readonly string[
   };
 }
 
-/** forget.lua. */
-export function forgetCall(keys: PerformanceKeys, entryIds: readonly string[]): ScriptCall {
-  return { script: forgetScript, keys: [keys.meta, keys.journal, keys.void], args: entryIds };
+/** forget.lua, for one performance or, on one node, for several: the entries of each. */
+export function forgetCall(
+  entriesOf: readonly { readonly keys: PerformanceKeys; readonly entryIds: readonly string[] }[],
+): ScriptCall {
+  return {
+    script: forgetScript,
+    keys: entriesOf.flatMap(({ keys }) => [keys.meta, keys.journal, keys.void]),
+    args: entriesOf.map(({ entryIds }) => entryIds.join(' ')),
+  };
 }
 
 /** journal.lua. */
