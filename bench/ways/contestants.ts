@@ -1,11 +1,14 @@
 /** Each way as a running server: this gateway, or a process of its own. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { committed, startGateway } from '../load/gateway.ts';
+import { startGateway } from '../load/gateway.ts';
 import { jwtSecret, Seller } from '../load/seller.ts';
 import { startServer } from '../load/server.ts';
 import type { Stage } from '../load/stage.ts';
+import type { Counts } from './contract.ts';
 import type { Shop, Sold } from './shop.ts';
 import { isGateway, type WayName, ways } from './ways.ts';
+
+export type Outcomes = Readonly<Record<string, number>>;
 
 export interface Contestant {
   readonly name: WayName;
@@ -13,8 +16,13 @@ export interface Contestant {
   readonly pid: number;
   /** A new performance with free seats. */
   readonly performance: (seats: number) => Promise<number>;
-  /** Resolves when nothing that was asked for is under way any more, neither to its answer nor to MySQL. */
-  readonly settled: () => Promise<void>;
+  /** Holds decided so far, by what became of them: those that were, `held`, and those whose seat was not free, `taken`. */
+  readonly outcomes: () => Promise<Outcomes>;
+  /**
+   * Resolves when nothing that was asked for is under way any more, neither to its answer nor to MySQL, with the time since
+   * when nothing is, of `performance.now()`.
+   */
+  readonly settled: () => Promise<number>;
   /** Every seat that these performances have sold, as the way's own store says it. */
   readonly sold: (performanceIds: readonly number[]) => Promise<Sold[]>;
 }
@@ -27,19 +35,39 @@ export interface Setting {
   readonly amqpUrl: string;
 }
 
-const settleMsMax = 30_000;
+/** A gateway may be behind by all the holds that it takes without MySQL. */
+const settleMsMax = 60_000;
 const settlePollMs = 20;
 const serverModule = new URL('./server.ts', import.meta.url);
 
 /** A server reads what a client sent before it left: nothing may be under way at two looks, one behind the other. */
-async function untilQuiet(name: WayName, url: string): Promise<void> {
+async function untilQuiet(name: WayName, underWay: () => Promise<number>): Promise<number> {
   const endMs = performance.now() + settleMsMax;
-  for (let quiet = 0; quiet < 2; ) {
-    const underWay = Number(await (await fetch(`${url}/under-way`)).text());
-    quiet = underWay === 0 ? quiet + 1 : 0;
-    if (performance.now() > endMs) throw new Error(`${name}: ${underWay} holds are under way for ${settleMsMax} ms`);
+  let quietMs: number | null = null;
+  for (;;) {
+    const count = await underWay();
+    const nowMs = performance.now();
+    if (count > 0) quietMs = null;
+    else if (quietMs === null) quietMs = nowMs;
+    else return quietMs;
+    if (nowMs > endMs) throw new Error(`${name}: ${count} holds are under way for ${settleMsMax} ms`);
     await sleep(settlePollMs);
   }
+}
+
+async function countsOf(url: string): Promise<Counts> {
+  return (await (await fetch(`${url}/under-way`)).json()) as Counts;
+}
+
+/** The same of a gateway: to its answer or to MySQL, and outcomes by its own codes, but for the one that all ways have. */
+async function gatewayCountsOf(url: string): Promise<{ underWay: number; outcomes: Outcomes }> {
+  const text = await (await fetch(`${url}/metrics`)).text();
+  const depthOf = (name: string): number => Number(new RegExp(`^${name} (\\d+)$`, 'm').exec(text)?.[1] ?? Number.NaN);
+  const underWay = depthOf('fastpass_queue_depth') + depthOf('fastpass_commit_depth');
+  const samples = [...text.matchAll(/^fastpass_holds_total\{outcome="(\w+)"\} (\d+)$/gm)];
+  if (Number.isNaN(underWay) || samples.length === 0) throw new Error('the gateway does not count its holds');
+  const outcomes = samples.map(([, code, count]) => [code === 'seat_taken' ? 'taken' : code, Number(count)]);
+  return { underWay, outcomes: Object.fromEntries(outcomes) };
 }
 
 /** Starts one, and puts it on the stage. */
@@ -47,19 +75,15 @@ export async function startContestant(setting: Setting, name: WayName): Promise<
   const { stage, shop, redisUrl, mysqlUrl, amqpUrl } = setting;
   if (isGateway(name)) {
     const settings = { FASTPASS_ACK: name };
-    const gateway = await stage.add(() => startGateway({ redisUrl, mysqlUrl, jwtSecret, workers: 1, settings }));
-    const seller = new Seller(gateway.url);
+    const { url, pid } = await stage.add(() => startGateway({ redisUrl, mysqlUrl, jwtSecret, workers: 1, settings }));
+    const seller = new Seller(url);
     return {
       name,
-      url: gateway.url,
-      pid: gateway.pid,
+      url,
+      pid,
       performance: (seats) => seller.performance(seats),
-      settled: async () => {
-        // What was on its way when the load ended is in MySQL at the second look.
-        await committed(gateway);
-        await sleep(settlePollMs);
-        await committed(gateway);
-      },
+      outcomes: async () => (await gatewayCountsOf(url)).outcomes,
+      settled: () => untilQuiet(name, async () => (await gatewayCountsOf(url)).underWay),
       sold: (performanceIds) => shop.soldByGateway(performanceIds),
     };
   }
@@ -70,7 +94,8 @@ export async function startContestant(setting: Setting, name: WayName): Promise<
     url,
     pid,
     performance: (seats) => shop.performance(seats),
-    settled: () => untilQuiet(name, url),
+    outcomes: async () => (await countsOf(url)).outcomes,
+    settled: () => untilQuiet(name, async () => (await countsOf(url)).underWay),
     sold: (ids) => (ways[name].truth === 'redis' ? shop.soldInRedis(ids) : shop.soldInMysql(ids)),
   };
 }
