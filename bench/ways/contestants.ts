@@ -16,7 +16,10 @@ export interface Contestant {
   readonly pid: number;
   /** A new performance with free seats. */
   readonly performance: (seats: number) => Promise<number>;
-  /** Holds decided so far, by what became of them: those that were, `held`, and those whose seat was not free, `taken`. */
+  /**
+   * Holds decided so far, by what became of them: those that were, `held`, those whose seat was not free, `taken`, and those
+   * that were dropped because their client had gone, `left`. Everything else is by the way's own names.
+   */
   readonly outcomes: () => Promise<Outcomes>;
   /**
    * Resolves when nothing that was asked for is under way any more, neither to its answer nor to MySQL, with the time since
@@ -40,7 +43,10 @@ const settleMsMax = 60_000;
 const settlePollMs = 20;
 const serverModule = new URL('./server.ts', import.meta.url);
 
-/** A server reads what a client sent before it left: nothing may be under way at two looks, one behind the other. */
+/**
+ * A server reads what a client sent before it left: nothing may be under way at two looks, one behind the other. Resolves
+ * with the time of the first of them.
+ */
 async function untilQuiet(name: WayName, underWay: () => Promise<number>): Promise<number> {
   const endMs = performance.now() + settleMsMax;
   let quietMs: number | null = null;
@@ -62,12 +68,15 @@ async function countsOf(url: string): Promise<Counts> {
 /** The same of a gateway: to its answer or to MySQL, and outcomes by its own codes, but for the one that all ways have. */
 async function gatewayCountsOf(url: string): Promise<{ underWay: number; outcomes: Outcomes }> {
   const text = await (await fetch(`${url}/metrics`)).text();
-  const depthOf = (name: string): number => Number(new RegExp(`^${name} (\\d+)$`, 'm').exec(text)?.[1] ?? Number.NaN);
-  const underWay = depthOf('fastpass_queue_depth') + depthOf('fastpass_commit_depth');
+  const numberOf = (name: string): number => Number(new RegExp(`^${name} (\\d+)$`, 'm').exec(text)?.[1] ?? Number.NaN);
+  const underWay = numberOf('fastpass_queue_depth') + numberOf('fastpass_commit_depth');
+  // Those whose client had gone while they waited are dropped: an answer to nobody, counted as `overloaded`.
+  const left = numberOf('fastpass_abandoned_total');
   const samples = [...text.matchAll(/^fastpass_holds_total\{outcome="(\w+)"\} (\d+)$/gm)];
-  if (Number.isNaN(underWay) || samples.length === 0) throw new Error('the gateway does not count its holds');
-  const outcomes = samples.map(([, code, count]) => [code === 'seat_taken' ? 'taken' : code, Number(count)]);
-  return { underWay, outcomes: Object.fromEntries(outcomes) };
+  if (Number.isNaN(underWay + left) || samples.length === 0) throw new Error('the gateway does not count its holds');
+  const counts = samples.map(([, code, count]) => [code === 'seat_taken' ? 'taken' : code, Number(count)]);
+  const outcomes: Record<string, number> = Object.fromEntries(counts);
+  return { underWay, outcomes: { ...outcomes, overloaded: (outcomes['overloaded'] ?? 0) - left, left } };
 }
 
 /** Starts one, and puts it on the stage. */
@@ -83,7 +92,12 @@ export async function startContestant(setting: Setting, name: WayName): Promise<
       pid,
       performance: (seats) => seller.performance(seats),
       outcomes: async () => (await gatewayCountsOf(url)).outcomes,
-      settled: () => untilQuiet(name, async () => (await gatewayCountsOf(url)).underWay),
+      settled: async () => {
+        const quietMs = await untilQuiet(name, async () => (await gatewayCountsOf(url)).underWay);
+        // Events are told behind that: it is their way's work, and must not fall to the next one.
+        await untilQuiet(name, () => shop.untoldByGateway());
+        return quietMs;
+      },
       sold: (performanceIds) => shop.soldByGateway(performanceIds),
     };
   }

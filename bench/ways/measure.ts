@@ -9,12 +9,12 @@ import { middle } from '../load/statistics.ts';
 import { type Stores, startStores } from '../load/stores.ts';
 import { load } from '../load/wrk.ts';
 import { type Broker, startBroker } from './broker.ts';
-import { countOf, faultsOfLoad, tryOut } from './check.ts';
+import { faultsOfLoad, sumOf, tryOut } from './check.ts';
 import { type Contestant, type Outcomes, type Setting, startContestant } from './contestants.ts';
 import { countCpu, idleSharesOf, type Worker } from './cpu.ts';
 import type { CpuSeconds, Figures, WaysResult } from './report.ts';
 import { Shop } from './shop.ts';
-import { isGateway, type WayName, ways } from './ways.ts';
+import { isGateway, type Store, type WayName, ways } from './ways.ts';
 
 export interface WaysOptions extends RoundOptions {
   readonly names: readonly WayName[];
@@ -69,7 +69,7 @@ async function measureOnce(
   const lastingPerSecond = ways[name].truth === 'redis' ? null : requests / (requests / perSecond + drainMs / 1000);
   const times = { perSecond, p50Ms, p95Ms, p99Ms, drainMs, lastingPerSecond };
   return {
-    figures: { ...times, cpu: perThousand(cpu, countOf(outcomes).decided) },
+    figures: { ...times, cpu: perThousand(cpu, sumOf(outcomes)) },
     faults: faultsOfLoad(result, outcomes, sold, connections, asks, count * seats),
   };
 }
@@ -115,6 +115,18 @@ async function startAll(setting: Setting, names: readonly WayName[]): Promise<Co
   return contestants;
 }
 
+/** Who works for a way: its process, its stores, and the other gateway for a gateway, as one of them does the jobs of both. */
+function workersFor(
+  contestant: Contestant,
+  contestants: readonly Contestant[],
+  pids: Readonly<Record<Store, number | null>>,
+): Worker[] {
+  const gateways = isGateway(contestant.name) ? contestants.filter(({ name }) => isGateway(name)) : [contestant];
+  const servers = gateways.map(({ pid }): Worker => ({ part: 'server', pid, isOwn: pid === contestant.pid }));
+  const stores = ways[contestant.name].stores.map((part): Worker => ({ part, pid: pids[part], isOwn: false }));
+  return [...servers, ...stores];
+}
+
 /** Starts everything on the stage and measures. Rejects when a part does not start or a server fails. */
 export async function measure(stage: Stage, options: WaysOptions): Promise<WaysResult> {
   const { names, seconds, rounds, connections, users, generator } = options;
@@ -128,13 +140,7 @@ export async function measure(stage: Stage, options: WaysOptions): Promise<WaysR
   const broker = await brokerFor(stage, names);
   const contestants = await startAll({ stage, shop, redisUrl, mysqlUrl, amqpUrl: broker?.url ?? '' }, names);
   const pids = { redis: stores.redisPid, mysql: stores.mysqlPid, rabbitmq: broker?.pid ?? null };
-  const workersOf = (contestant: Contestant): Worker[] => [
-    ...contestants
-      // One of the gateways does the jobs of both.
-      .filter((each) => each === contestant || (isGateway(each.name) && isGateway(contestant.name)))
-      .map((each): Worker => ({ part: 'server', pid: each.pid, isOwn: each === contestant })),
-    ...ways[contestant.name].stores.map((store): Worker => ({ part: store, pid: pids[store], isOwn: false })),
-  ];
+  const workersOf = (contestant: Contestant): Worker[] => workersFor(contestant, contestants, pids);
   const figuresOf = new Map<WayName, Figures[]>(contestants.map(({ name }) => [name, []]));
   const faultsOf = new Map<WayName, string[]>(contestants.map(({ name }) => [name, []]));
   const note = (name: WayName, faults: readonly string[]): void => {
