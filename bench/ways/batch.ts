@@ -1,29 +1,33 @@
 /** What the two ways with a consumer share: a batch of holds in one transaction, and those who wait for a reply. */
-import type { Pool, RowDataPacket } from 'mysql2/promise';
-import { uuidToBytes } from '../../src/domain/ids.ts';
+import type { Pool, PoolConnection, RowDataPacket } from 'mysql2/promise';
 import type { Hold, Outcome, Sale } from './contract.ts';
+import { commitWith, inTransaction, reservationTexts, takeText } from './database.ts';
 
 /** Holds in one transaction at most. */
 export const batchMax = 500;
+/** Batches under way at a time, as many as the gateway has: one is decided while the other one commits. */
+export const batchesMax = 2;
 const replyMsMax = 10_000;
 const sweepMs = 1000;
 
-/** The free ones of the seats that a batch asks for, their rows locked. */
-async function lockFree(
-  rows: (sql: string, values: unknown[]) => Promise<RowDataPacket[]>,
-  holds: readonly Hold[],
-): Promise<Set<string>> {
+/** The seats of a batch by performance, in order of the performances: two batches lock them in the same one. */
+function byPerformance(holds: readonly Hold[]): [performanceId: number, seats: number[]][] {
   const seatsOf = new Map<number, Set<number>>();
   for (const { sale, seat } of holds) {
     const seats = seatsOf.get(sale.performanceId);
     if (seats === undefined) seatsOf.set(sale.performanceId, new Set([seat]));
     else seats.add(seat);
   }
+  return [...seatsOf].sort(([a], [b]) => a - b).map(([performanceId, seats]) => [performanceId, [...seats]]);
+}
+
+/** The free ones of the seats that a batch asks for, `performance:seat`, their rows locked. */
+async function lockFree(connection: PoolConnection, holds: readonly Hold[]): Promise<Set<string>> {
   const free = new Set<string>();
-  for (const [performanceId, seats] of seatsOf) {
-    const found = await rows(
+  for (const [performanceId, seats] of byPerformance(holds)) {
+    const [found] = await connection.query<RowDataPacket[]>(
       'SELECT seat FROM seats WHERE performance_id = ? AND seat IN (?) AND status = 0 FOR UPDATE',
-      [performanceId, [...seats]],
+      [performanceId, seats],
     );
     for (const row of found) free.add(`${performanceId}:${row['seat']}`);
   }
@@ -34,47 +38,18 @@ async function lockFree(
  * Decides a batch in its order and stores what it holds, with one statement a table: the first one who asks for a free seat
  * has it. One outcome a hold, in order. Rejects when MySQL fails; then nothing is stored.
  */
-export async function sellBatch(pool: Pool, holds: readonly Hold[]): Promise<Outcome[]> {
-  const connection = await pool.getConnection();
-  try {
-    const free = await lockFree(
-      async (sql, values) => (await connection.query<RowDataPacket[]>(sql, values))[0],
-      holds,
-    );
-    const outcomes: Outcome[] = [];
-    const reservations: unknown[][] = [];
-    const seats: unknown[][] = [];
-    const taken = new Map<number, number[]>();
-    for (const { reservationId, sale, seat, userId, expiresAtMs } of holds) {
-      const isFree = free.delete(`${sale.performanceId}:${seat}`);
-      outcomes.push(isFree ? 'held' : 'taken');
-      if (!isFree) continue;
-      const id = uuidToBytes(reservationId);
-      reservations.push([id, sale.performanceId, userId, 1, sale.price, expiresAtMs]);
-      seats.push([id, seat, sale.performanceId]);
-      taken.set(sale.performanceId, [...(taken.get(sale.performanceId) ?? []), seat]);
+export function sellBatch(pool: Pool, holds: readonly Hold[]): Promise<Outcome[]> {
+  return inTransaction(pool, async (connection) => {
+    const free = await lockFree(connection, holds);
+    const isHeld = holds.map(({ sale, seat }) => free.delete(`${sale.performanceId}:${seat}`));
+    const held = holds.filter((_, i) => isHeld[i]);
+    if (held.length === 0) await connection.rollback();
+    else {
+      const takeTexts = byPerformance(held).map(([performanceId, seats]) => takeText(performanceId, seats));
+      await commitWith(connection, [...takeTexts, ...reservationTexts(held)]);
     }
-    for (const [performanceId, numbers] of taken) {
-      await connection.query(
-        'UPDATE seats SET status = 1, version = version + 1 WHERE performance_id = ? AND seat IN (?)',
-        [performanceId, numbers],
-      );
-    }
-    if (seats.length > 0) {
-      await connection.query(
-        'INSERT INTO reservations (id, performance_id, user_id, status, amount, expires_at_ms) VALUES ?',
-        [reservations],
-      );
-      await connection.query('INSERT INTO reservation_seats (reservation_id, seat, performance_id) VALUES ?', [seats]);
-    }
-    await connection.commit();
-    return outcomes;
-  } catch (thrown) {
-    await connection.rollback().catch(() => connection.destroy());
-    throw thrown;
-  } finally {
-    connection.release();
-  }
+    return isHeld.map((is) => (is ? 'held' : 'taken'));
+  });
 }
 
 /** A hold as text for a queue, and back: the consumer may stand in another process. */

@@ -1,13 +1,14 @@
 /**
- * What is right, of every way alike. After each measurement: no seat twice, as many seats sold as were acknowledged and
- * asked for. In a trial with its answers kept, one by one: each 201 has its seat, nobody else has one, all others got a 409.
+ * What is right, of every way alike. After each measurement, by its counts: each request was a hold or `seat_taken`, no seat
+ * was sold twice, as many were sold as were held and asked for. In a trial with its answers kept, one by one: each 201 has its
+ * seat, nobody else has one, all others got a 409.
  */
 
 import { headText, requestText, targetOf } from '../load/connection.ts';
 import { fire, openConnections } from '../load/fire.ts';
 import type { Answer } from '../load/response.ts';
 import type { LoadResult } from '../load/wrk.ts';
-import type { Contestant } from './contestants.ts';
+import type { Contestant, Outcomes } from './contestants.ts';
 import type { Sold } from './shop.ts';
 
 const trialSeats = 300;
@@ -18,12 +19,21 @@ function twice(sold: readonly Sold[]): number {
   return sold.length - new Set(sold.map(({ performanceId, seat }) => `${performanceId}:${seat}`)).size;
 }
 
+/** What each request may come to: that of a client who has gone in the middle, to nothing. */
+const expected = new Set(['held', 'taken', 'left']);
+
+/** How many outcomes there are. */
+export function sumOf(outcomes: Outcomes): number {
+  return Object.values(outcomes).reduce((sum, count) => sum + count, 0);
+}
+
 /**
  * The faults of a measurement, empty for none. The generator ends in the middle: at each connection one more request may
- * have been on its way, and was answered to nobody.
+ * have been on its way, and was answered to nobody. `outcomes` are those of the server, which are all of them.
  */
 export function faultsOfLoad(
   result: LoadResult,
+  outcomes: Outcomes,
   sold: readonly Sold[],
   connections: number,
   asks: number,
@@ -34,7 +44,16 @@ export function faultsOfLoad(
   const acknowledged = requests - refused;
   // wrk makes one request more at its start, to look at it, and does not send it.
   const asked = Math.ceil((requests + connections + 1) / asks);
+  const decided = sumOf(outcomes);
+  const strange = Object.fromEntries(Object.entries(outcomes).filter(([name, n]) => n !== 0 && !expected.has(name)));
+  const held = outcomes['held'] ?? 0;
   if (failed > 0) faults.push(`${failed} requests without an answer`);
+  if (sumOf(strange) !== 0) {
+    faults.push(`${sumOf(strange)} answers were neither a hold nor seat_taken: ${JSON.stringify(strange)}`);
+  }
+  if (decided < requests || decided > requests + connections + 1)
+    faults.push(`${requests} answers, ${decided} decided`);
+  if (sold.length !== held) faults.push(`${held} held, ${sold.length} sold`);
   if (twice(sold) > 0) faults.push(`${twice(sold)} seats sold twice`);
   if (sold.length < acknowledged) faults.push(`${acknowledged} acknowledged, ${sold.length} sold`);
   if (sold.length > acknowledged + connections) faults.push(`${sold.length} sold, ${acknowledged} acknowledged`);
@@ -44,6 +63,15 @@ export function faultsOfLoad(
   }
   if (asked > seats) faults.push(`${seats} seats were too few: the last requests found none`);
   return faults;
+}
+
+/** Empty for a body that is no JSON object, as that of a 500. */
+function bodyOf(answer: Answer): Record<string, unknown> {
+  try {
+    return Object(JSON.parse(answer.body));
+  } catch {
+    return {};
+  }
 }
 
 interface Reply {
@@ -56,7 +84,7 @@ function faultsOfTrial(performanceId: number, replies: readonly Reply[], sold: r
   const ownerOf = new Map(sold.map((each) => [each.seat, each]));
   const acknowledged = new Set<number>();
   for (const { seat, answer } of replies) {
-    const body = JSON.parse(answer.body) as Record<string, unknown>;
+    const body = bodyOf(answer);
     if (answer.status === 201) {
       const owner = ownerOf.get(seat);
       const isOwner = owner?.reservationId === body['reservationId'] && owner?.userId === body['userId'];

@@ -28,6 +28,13 @@ export interface Hold {
 /** `busy`: it could not be found out within the way's own limits. */
 export type Outcome = 'held' | 'taken' | 'busy';
 
+/** What a server says of its holds: a bench that has gone in the middle waits for those that have no answer yet. */
+export interface Counts {
+  readonly underWay: number;
+  /** Holds that were decided, by what became of them; `failed`: any answer that is no outcome. */
+  readonly outcomes: Readonly<Record<Outcome | 'failed', number>>;
+}
+
 /** One way to do the job. A rejection is a fault of a store; the client gets a 500. */
 export interface Way {
   hold(hold: Hold): Promise<Outcome>;
@@ -98,8 +105,8 @@ function sendHeld(reply: FastifyReply, hold: Hold): FastifyReply {
 }
 
 /**
- * The server of a way, not listening yet. `saleOf` gives null for a performance that is not there. `GET /under-way` says
- * how many holds have no answer yet: a bench that has gone in the middle waits for them.
+ * The server of a way, not listening yet. `saleOf` gives null for a performance that is not there. `GET /under-way` gives
+ * the `Counts`.
  */
 export function createServer(
   way: Way,
@@ -110,37 +117,48 @@ export function createServer(
   // Fastify's own ajv, told to take what is right and not to make it right.
   const app = Fastify({ logger: false, ajv: { customOptions: { coerceTypes: false, removeAdditional: false } } });
   let underWay = 0;
+  const outcomes = { held: 0, taken: 0, busy: 0, failed: 0 };
 
-  async function answer(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+  async function answer(request: FastifyRequest, reply: FastifyReply): Promise<keyof typeof outcomes> {
+    const fail = (code: Code, detail: string, seat?: number): 'failed' => {
+      refuse(reply, code, detail, seat);
+      return 'failed';
+    };
     const identity = authenticate(request.headers.authorization ?? '');
-    if (identity === null) return refuse(reply, 'unauthorized', 'Send a valid bearer token.');
+    if (identity === null) return fail('unauthorized', 'Send a valid bearer token.');
     const { performanceId, seats: asked } = request.body as Body;
     const seat = asked[0];
     // Known ones are there at once: no turn of the loop is spent on waiting.
     const found = saleOf(performanceId);
     const sale = found instanceof Promise ? await found : found;
-    if (sale === null) return refuse(reply, 'performance_not_found', 'No such performance.');
-    if (seat > sale.seats) return refuse(reply, 'seat_not_found', 'No such seat.', seat);
+    if (sale === null) return fail('performance_not_found', 'No such performance.');
+    if (seat > sale.seats) return fail('seat_not_found', 'No such seat.', seat);
     const { userId } = identity;
     const hold = { reservationId: newReservationId(), sale, seat, userId, expiresAtMs: Date.now() + sale.holdMs };
     const outcome = await way.hold(hold);
-    if (outcome === 'held') return sendHeld(reply, hold);
-    if (outcome === 'taken') return refuse(reply, 'seat_taken', 'A seat is taken.', seat);
-    return refuse(reply, 'overloaded', 'Too many requests are waiting; try again.');
+    if (outcome === 'held') sendHeld(reply, hold);
+    else if (outcome === 'taken') refuse(reply, 'seat_taken', 'A seat is taken.', seat);
+    else refuse(reply, 'overloaded', 'Too many requests are waiting; try again.');
+    return outcome;
   }
 
   const schema = { body: bodySchema, response: { 201: heldSchema, '4xx': problemSchema, 503: problemSchema } };
   app.post('/v1/reservations', { schema }, async (request, reply) => {
     underWay++;
+    let outcome: keyof typeof outcomes = 'failed';
     try {
-      return await answer(request, reply);
+      outcome = await answer(request, reply);
+      return reply;
     } finally {
       underWay--;
+      outcomes[outcome]++;
     }
   });
-  app.get('/under-way', async () => underWay);
+  app.get('/under-way', async (): Promise<Counts> => ({ underWay, outcomes }));
   app.setErrorHandler((error: Error & { statusCode?: number }, _request, reply) => {
     if (error.statusCode !== undefined && error.statusCode < 500) {
+      // It did not come as far as the route.
+      outcomes.failed++;
       return refuse(reply, 'validation_failed', error.message);
     }
     process.stderr.write(`${error.stack}\n`);

@@ -1,6 +1,7 @@
 /**
  * The same HTTP contract, one hold of one seat, written in each of the ways that people use, each in a process of its own,
- * and this gateway: one machine, one load with two requests for every seat, interleaved rounds, and a check of every answer.
+ * and this gateway: one machine, one load with two requests for every seat, interleaved rounds. Every answer is checked: those of the
+ * rounds by their counts, those of a trial one by one.
  */
 import { parseArgs } from 'node:util';
 import { tableText } from '../load/exhibits.ts';

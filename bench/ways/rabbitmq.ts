@@ -1,26 +1,35 @@
 /**
- * (h) RabbitMQ, with amqplib, the client that Node programs have for it. Requests over a queue of RabbitMQ, a consumer that sells them in batches, replies over direct reply-to. Messages are
- * not written to the disk: nobody has an answer before MySQL has the seat, and who has none asks again.
+ * (h) Requests over a queue of RabbitMQ, a consumer that sells them in batches, replies over direct reply-to. amqplib is the
+ * client that Node programs have for it. Messages are not written to the disk: nobody has an answer before MySQL has the
+ * seat, and who has none asks again.
  */
 import { type Channel, type ConsumeMessage, connect } from 'amqplib';
-import { batchMax, holdOf, sellBatch, textOf, Waiting } from './batch.ts';
+import { batchesMax, batchMax, holdOf, sellBatch, textOf, Waiting } from './batch.ts';
 import type { Outcome, Places, Way } from './contract.ts';
 import { createTransactions } from './database.ts';
 
 const queue = 'ways.holds';
 const replyTo = 'amq.rabbitmq.reply-to';
-/** What the consumer may have at hand: the batch that is being sold, and the next one. */
-const unackedMax = 2 * batchMax;
+/** What the consumer may have at hand: the batches that are being sold, and the next one. */
+const unackedMax = (batchesMax + 1) * batchMax;
 
-/** Sells what comes in: everything that came while a batch was sold is the next one. */
+/** Sells what comes in: everything that came while the batches before were sold is the next one. */
 async function consume(channel: Channel, mysqlUrl: string): Promise<void> {
   const pool = createTransactions(mysqlUrl);
   const arrived: ConsumeMessage[] = [];
-  let isSelling = false;
+  const batches: { readonly last: ConsumeMessage; isSold: boolean }[] = [];
+  let sellers = 0;
+
+  /** One acknowledgement is for all messages before it too: it waits for the batches before. */
+  function acknowledge(): void {
+    while (batches[0]?.isSold) channel.ack(batches.shift()!.last, true);
+  }
 
   async function sell(): Promise<void> {
     while (arrived.length > 0) {
       const messages = arrived.splice(0, batchMax);
+      const batch = { last: messages.at(-1)!, isSold: false };
+      batches.push(batch);
       const outcomes = await sellBatch(
         pool,
         messages.map(({ content }) => holdOf(content.toString())),
@@ -29,17 +38,18 @@ async function consume(channel: Channel, mysqlUrl: string): Promise<void> {
         const { correlationId } = properties;
         channel.sendToQueue(properties.replyTo, Buffer.from(outcomes[i]!), { correlationId });
       });
-      channel.ack(messages.at(-1)!, true);
+      batch.isSold = true;
+      acknowledge();
     }
-    isSelling = false;
+    sellers--;
   }
 
   await channel.prefetch(unackedMax);
   await channel.consume(queue, (message) => {
     if (message === null) throw new Error('RabbitMQ has taken the queue away');
     arrived.push(message);
-    if (isSelling) return;
-    isSelling = true;
+    if (sellers === batchesMax) return;
+    sellers++;
     // What one read of the socket brings is one batch. A fault ends the process: nobody would sell any more.
     setImmediate(sell);
   });

@@ -3,7 +3,7 @@ import type { Cell, Exhibits, Table } from '../load/exhibits.ts';
 import type { Generator } from '../load/wrk.ts';
 import { type WayName, ways } from './ways.ts';
 
-/** By process; null for one that the bench has not started, or that has no part in the way. */
+/** By process; null for one that has no part in the way (`stores` of `ways`), or that the bench has not started. */
 export interface CpuSeconds {
   readonly server: number | null;
   readonly redis: number | null;
@@ -16,7 +16,11 @@ export interface Figures {
   readonly p50Ms: number;
   readonly p95Ms: number;
   readonly p99Ms: number;
-  /** Processor seconds for 1,000 requests. */
+  /** From the end of the load until nothing was on its way to MySQL any more. */
+  readonly drainMs: number;
+  /** Requests by the time of the load and this one: what lasts. Null where nothing goes to MySQL. */
+  readonly lastingPerSecond: number | null;
+  /** Processor seconds for 1,000 requests that were decided, without what others' processes take while nobody asks. */
   readonly cpu: CpuSeconds;
 }
 
@@ -39,9 +43,10 @@ export interface WaysResult {
 
 type Row = WaysResult['rows'][number];
 
-/** Of all processes together; null where one is not known. */
-function cpuSum({ server, redis, mysql, rabbitmq }: CpuSeconds): number | null {
-  return server === null || redis === null || mysql === null ? null : server + redis + mysql + (rabbitmq ?? 0);
+/** Of all processes together that have a part in the way; null where one of them is not known. */
+function cpuSum(name: WayName, cpu: CpuSeconds): number | null {
+  const parts = [cpu.server, ...ways[name].stores.map((store) => cpu[store])];
+  return parts.reduce((sum, part) => (sum === null || part === null ? null : sum + part), 0);
 }
 
 function ratio(one: number | null | undefined, other: number | null | undefined): number | null {
@@ -51,25 +56,26 @@ function ratio(one: number | null | undefined, other: number | null | undefined)
 function figuresRow({ name, figures, faults }: Row, persisted: Figures | null): Cell[] {
   const { title, isDurable } = ways[name];
   const durable = isDurable ? 'yes' : 'no';
-  if (figures === null) return [title, null, null, null, null, null, null, null, null, null, durable, 'left out'];
-  const { perSecond, p50Ms, p95Ms, p99Ms, cpu } = figures;
+  if (figures === null) return [title, ...new Array<null>(10).fill(null), durable, 'left out'];
+  const { perSecond, lastingPerSecond, p50Ms, p95Ms, p99Ms, cpu } = figures;
   const share = ratio(perSecond, persisted?.perSecond);
-  const times = [perSecond, share, p50Ms, p95Ms, p99Ms];
+  const times = [perSecond, lastingPerSecond, share, p50Ms, p95Ms, p99Ms];
   const correct = faults.length === 0 ? 'yes' : 'no';
   return [title, ...times, cpu.server, cpu.redis, cpu.mysql, cpu.rabbitmq, durable, correct];
 }
 
 function ratiosRow({ name, figures }: Row, held: Figures | null, persisted: Figures | null): Cell[] {
-  const to = (other: Figures | null): Cell[] => [
+  // A way is compared with the gateway that promises as much.
+  const isDurable = ways[name].isDurable;
+  const [otherName, other] = isDurable ? (['persisted', persisted] as const) : (['held', held] as const);
+  const ratios = [
     ratio(figures?.perSecond, other?.perSecond),
     ratio(figures?.p50Ms, other?.p50Ms),
     ratio(figures?.p95Ms, other?.p95Ms),
     ratio(figures?.p99Ms, other?.p99Ms),
-    figures === null || other === null ? null : ratio(cpuSum(figures.cpu), cpuSum(other.cpu)),
+    figures === null || other === null ? null : ratio(cpuSum(name, figures.cpu), cpuSum(otherName, other.cpu)),
   ];
-  // A way is compared with the gateway that promises as much.
-  const isDurable = ways[name].isDurable;
-  return [ways[name].title, isDurable ? 'persisted' : 'held', ...to(isDurable ? persisted : held)];
+  return [ways[name].title, otherName, ...ratios];
 }
 
 /** The figures, each way's as ratios to this gateway, and what each promises. */
@@ -84,6 +90,7 @@ export function exhibits(result: WaysResult): Exhibits {
     columns: [
       'way',
       'requests/s',
+      'with MySQL behind it /s',
       'of persisted',
       'p50 ms',
       'p95 ms',

@@ -114,6 +114,14 @@ export class Shop implements Stoppable {
     return soldOf(rows);
   }
 
+  /** 1 while the gateway has something to tell that MySQL says, else 0. */
+  async untoldByGateway(): Promise<number> {
+    const [rows] = await this.#connection.query<RowDataPacket[]>(
+      `SELECT 1 FROM ${this.#gatewayDatabase}.outbox LIMIT 1`,
+    );
+    return rows.length;
+  }
+
   /** Removes the database, and what the ways have in Redis. */
   async stop(): Promise<void> {
     await this.#connection.query(`DROP DATABASE ${this.#database}`);

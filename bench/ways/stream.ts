@@ -1,10 +1,11 @@
 /**
- * (i) The log: requests are appended to a stream of Redis, a consumer of its group sells them in batches in the order of the
- * log and publishes what became of them.
+ * (i) The log: requests are appended to a stream of Redis, a consumer of its group sells them in batches, each in the
+ * order of the log, and publishes what became of them.
  */
 import { randomUUID } from 'node:crypto';
 import { Redis } from 'ioredis';
-import { batchMax, holdOf, sellBatch, textOf, Waiting } from './batch.ts';
+import type { Pool } from 'mysql2/promise';
+import { batchesMax, batchMax, holdOf, sellBatch, textOf, Waiting } from './batch.ts';
 import type { Outcome, Places, Way } from './contract.ts';
 import { createTransactions } from './database.ts';
 import { repliesChannel, streamKey } from './keys.ts';
@@ -17,14 +18,18 @@ const logLengthMax = 100_000;
 /** Of this consumer, in its group. */
 const seller = randomUUID();
 
+/** Nobody would sell any more, or be told of it. */
+function end(thrown: unknown): void {
+  process.stderr.write(`${String(thrown)}\n`);
+  process.exit(1);
+}
+
 type Entry = readonly [id: string, fields: readonly string[]];
 
-/** Sells until the process ends. Rejects with the first fault of a store. */
-async function consume(redisUrl: string, mysqlUrl: string): Promise<never> {
-  const pool = createTransactions(mysqlUrl);
+/** Sells one batch behind the other until the process ends. Rejects with the first fault of a store. */
+async function consume(redisUrl: string, pool: Pool, writer: Redis): Promise<never> {
   // A read that waits holds up all that comes behind it on its connection.
   const reader = new Redis(redisUrl);
-  const writer = new Redis(redisUrl, { enableAutoPipelining: true });
   const from = ['STREAMS', streamKey, '>'] as const;
   for (;;) {
     const read = await reader.xreadgroup('GROUP', group, seller, 'COUNT', batchMax, 'BLOCK', blockMs, ...from);
@@ -34,7 +39,9 @@ async function consume(redisUrl: string, mysqlUrl: string): Promise<never> {
     const outcomes = await sellBatch(pool, holds);
     const replies = holds.map(({ reservationId }, i) => [reservationId, outcomes[i]!]);
     const ids = entries.map(([id]) => id);
-    await Promise.all([writer.publish(repliesChannel, JSON.stringify(replies)), writer.xack(streamKey, group, ...ids)]);
+    // The next batch does not wait for them.
+    writer.publish(repliesChannel, JSON.stringify(replies)).catch(end);
+    writer.xack(streamKey, group, ...ids).catch(end);
   }
 }
 
@@ -50,11 +57,9 @@ export async function createStream({ redisUrl, mysqlUrl }: Places): Promise<Way>
       waiting.settle(reservationId, outcome);
     }
   });
-  consume(redisUrl, mysqlUrl).catch((thrown: unknown) => {
-    // Nobody would sell any more.
-    process.stderr.write(`${String(thrown)}\n`);
-    process.exit(1);
-  });
+  const pool = createTransactions(mysqlUrl);
+  const writer = new Redis(redisUrl, { enableAutoPipelining: true });
+  for (let i = 0; i < batchesMax; i++) consume(redisUrl, pool, writer).catch(end);
   return {
     async hold(hold) {
       const reply = waiting.reply(hold.reservationId);

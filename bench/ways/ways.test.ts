@@ -8,8 +8,8 @@ import { wayNames } from './ways.ts';
 
 const mainPath = fileURLToPath(new URL('../main.ts', import.meta.url));
 const run = promisify(execFile);
-/** Where Debian's packages can be fetched for certain. */
-const hasRabbitmq = existsSync('/etc/debian_version') && process.getuid?.() === 0;
+/** An earlier run has fetched it: no network is wanted any more. Where there is none yet, the bench may leave it out. */
+const hasRabbitmq = existsSync(new URL('../../.data/rabbitmq', import.meta.url));
 
 test('every way sells every seat it is asked for once, tells everybody else so, and stands in the tables', async () => {
   const tiny = ['--seconds', '1', '--rounds', '1', '--connections', '10', '--users', '50', '--seats', '10000'];
@@ -20,11 +20,12 @@ test('every way sells every seat it is asked for once, tells everybody else so, 
   expect(result.rows.map(({ name }) => name)).toEqual(wayNames);
   for (const { name, figures, faults } of result.rows) {
     expect(faults).toEqual([]);
-    if (name === 'rabbitmq' && !hasRabbitmq) continue;
+    if (name === 'rabbitmq' && figures === null && !hasRabbitmq) continue;
     expect(figures?.perSecond).toBeGreaterThan(0);
     expect(figures?.p95Ms).toBeGreaterThanOrEqual(figures?.p50Ms ?? Number.NaN);
     expect(figures?.p99Ms).toBeGreaterThanOrEqual(figures?.p95Ms ?? Number.NaN);
     expect(figures?.cpu.server).toBeGreaterThan(0);
+    expect(figures?.drainMs).toBeGreaterThanOrEqual(0);
   }
   for (const { columns, rows } of exhibits(result).tables) {
     expect(rows).toHaveLength(wayNames.length);
