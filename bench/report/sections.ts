@@ -53,7 +53,7 @@ half load the connections wait between their requests, and half of the requests 
     name: 'ways',
     title: 'Every other way',
     text: `The same request, one seat held, written in each of the ways people use, each as good as that way can be: Fastify with a
-schema, the same tokens, a tuned pool, prepared statements, a process of its own. The same machine, seats and load, interleaved
+schema, the same tokens, a tuned pool, as few round trips as the way allows, a process of its own. The same machine, seats and load, interleaved
 rounds, and every seat is asked for twice. After each round the counts of answers are checked against where that way keeps its
 truth, and a trial checks every answer by itself. Ways that are not durable when they answer stand against \`held\`, the others
 against \`persisted\`. The other ways keep no limit a user, no expiry, no journal and tell nobody; the gateway does.`,
