@@ -160,7 +160,7 @@ export function plotSvg(plot: Plot): string {
   const chart = init(null, null, { renderer: 'svg', ssr: true, width, height });
   try {
     chart.setOption(isBars ? barsOption(plot) : linesOption(plot));
-    return onCard(chart.renderToSVGString(), height);
+    return onCard(chart.renderToSVGString(), plot.title, height);
   } finally {
     chart.dispose();
   }
@@ -169,8 +169,8 @@ export function plotSvg(plot: Plot): string {
 /** What a page would move or light up, under names that count the charts drawn before. */
 const forPages = / class="zr\d+-cls-\d+"| ecmeta_\w+="[^"]*"|<style[\s\S]*?<\/style>/g;
 
-/** Puts the card behind the picture, and takes out what a still picture has no use for. */
-function onCard(svg: string, height: number): string {
+/** Puts the card behind the picture, names it for those who hear it, and takes out what a still picture has no use for. */
+function onCard(svg: string, title: string, height: number): string {
   const card = `<rect x="0.5" y="0.5" width="${width - 1}" height="${height - 1}" rx="10" fill="${ink.card}" stroke="${ink.grid}"/>`;
   const start = svg.indexOf('>') + 1;
   const still = svg
@@ -178,5 +178,6 @@ function onCard(svg: string, height: number): string {
     .replaceAll(forPages, '')
     .replaceAll(/zr\d+-/g, 'zr-')
     .trimStart();
-  return `${svg.slice(0, start)}\n${card}\n${still}\n`;
+  const name = title.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
+  return `${svg.slice(0, start)}\n<title>${name}</title>\n${card}\n${still}\n`;
 }
