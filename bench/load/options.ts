@@ -47,3 +47,43 @@ export async function readRoundOptions(
   }
   return { seconds, rounds, connections, users, seats, generator: generator as Generator, json: values.json };
 }
+
+/** The command line or the environment asks for something that cannot be; the message says what. */
+export class UsageError extends Error {}
+
+/** Reads a whole number from `min` to `max`. Throws UsageError. */
+export function integer(name: string, text: string, min: number, max: number): number {
+  const number = Number(text);
+  if (/^\d+$/.test(text) && number >= min && number <= max) return number;
+  throw new UsageError(`${name} must be a whole number from ${min} to ${max}, not "${text}"`);
+}
+
+/** Reads one of a few words. Throws UsageError. */
+export function oneOf<Value extends string>(name: string, text: string, values: readonly Value[]): Value {
+  const value = values.find((candidate) => candidate === text);
+  if (value !== undefined) return value;
+  throw new UsageError(`${name} must be one of ${values.join(', ')}, not "${text}"`);
+}
+
+/**
+ * Runs a bench with the options that `read` finds (null: help is asked for); returns its exit code, 0 for help, or 2 where
+ * `read` throws UsageError.
+ */
+export async function withOptions<Options>(
+  args: readonly string[],
+  help: string,
+  read: (args: readonly string[]) => Options | null,
+  run: (options: Options) => Promise<number>,
+): Promise<number> {
+  let options: Options | null;
+  try {
+    options = read(args);
+  } catch (thrown) {
+    if (!(thrown instanceof UsageError)) throw thrown;
+    process.stderr.write(`${thrown.message}\n\n${help}\n`);
+    return 2;
+  }
+  if (options !== null) return run(options);
+  process.stdout.write(`${help}\n`);
+  return 0;
+}

@@ -6,12 +6,12 @@
 import { parseArgs } from 'node:util';
 import { tableText } from '../load/exhibits.ts';
 import { startGateway } from '../load/gateway.ts';
+import { integer, withOptions } from '../load/options.ts';
 import { say } from '../load/progress.ts';
 import { jwtSecret } from '../load/seller.ts';
 import { onStage, type Stage } from '../load/stage.ts';
 import { middleOf } from '../load/statistics.ts';
 import { startStores } from '../load/stores.ts';
-import { integer, UsageError } from '../rush/options.ts';
 import { type Measured, measureRoom } from './measure.ts';
 import { exhibits, type QueueResult, rowOf } from './report.ts';
 
@@ -101,22 +101,11 @@ function readOptions(args: readonly string[]): Options | null {
 }
 
 /** Runs the bench; returns the exit code: 0 everything told was true, 1 something was not, 2 usage. */
-export async function main(args: readonly string[]): Promise<number> {
-  let options: Options | null;
-  try {
-    options = readOptions(args);
-  } catch (thrown) {
-    if (!(thrown instanceof UsageError)) throw thrown;
-    process.stderr.write(`${thrown.message}\n\n${help}\n`);
-    return 2;
-  }
-  if (options === null) {
-    process.stdout.write(`${help}\n`);
-    return 0;
-  }
-  const asked = options;
-  const result = await onStage((stage) => run(stage, asked));
-  if (asked.json) process.stdout.write(`${JSON.stringify(result)}\n`);
-  else process.stdout.write(exhibits(result).tables.map(tableText).join('\n'));
-  return result.faults.length === 0 ? 0 : 1;
+export function main(args: readonly string[]): Promise<number> {
+  return withOptions(args, help, readOptions, async (options) => {
+    const result = await onStage((stage) => run(stage, options));
+    if (options.json) process.stdout.write(`${JSON.stringify(result)}\n`);
+    else process.stdout.write(exhibits(result).tables.map(tableText).join('\n'));
+    return result.faults.length === 0 ? 0 : 1;
+  });
 }

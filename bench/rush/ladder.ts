@@ -6,12 +6,13 @@
 import { parseArgs } from 'node:util';
 import { type Exhibits, tableText } from '../load/exhibits.ts';
 import { startGateway } from '../load/gateway.ts';
+import { integer, oneOf, withOptions } from '../load/options.ts';
 import { say } from '../load/progress.ts';
 import { jwtSecret } from '../load/seller.ts';
 import { onStage, type Stage } from '../load/stage.ts';
 import { type Latency, middleOf } from '../load/statistics.ts';
 import { startStores } from '../load/stores.ts';
-import { integer, oneOf, type Sale, UsageError } from './options.ts';
+import type { Sale } from './options.ts';
 import { publishedOf, timesAsFast } from './published.ts';
 import type { RushRun } from './report.ts';
 import { type Place, runRush } from './run.ts';
@@ -208,24 +209,15 @@ function readOptions(args: readonly string[]): LadderOptions | null {
 }
 
 /** Runs the bench; returns the exit code: 0 every verdict holds, 1 one does not, 2 usage. */
-export async function main(args: readonly string[]): Promise<number> {
-  let options: LadderOptions | null;
-  try {
-    options = readOptions(args);
-  } catch (thrown) {
-    if (!(thrown instanceof UsageError)) throw thrown;
-    process.stderr.write(`${thrown.message}\n\n${help}\n`);
-    return 2;
-  }
-  if (options === null) {
-    process.stdout.write(`${help}\n`);
-    return 0;
-  }
-  const asked = options;
-  const result = await onStage((stage) => climb(stage, asked));
-  const faults = result.rungs.flatMap((rung) => rung.faults.map((fault) => `${rung.users} x ${rung.repeat}: ${fault}`));
-  for (const fault of faults) say(`FAIL ${fault}`);
-  if (asked.json) process.stdout.write(`${JSON.stringify(result)}\n`);
-  else for (const table of exhibits(result).tables) process.stdout.write(tableText(table));
-  return faults.length === 0 ? 0 : 1;
+export function main(args: readonly string[]): Promise<number> {
+  return withOptions(args, help, readOptions, async (options) => {
+    const result = await onStage((stage) => climb(stage, options));
+    const faults = result.rungs.flatMap((rung) =>
+      rung.faults.map((fault) => `${rung.users} x ${rung.repeat}: ${fault}`),
+    );
+    for (const fault of faults) say(`FAIL ${fault}`);
+    if (options.json) process.stdout.write(`${JSON.stringify(result)}\n`);
+    else for (const table of exhibits(result).tables) process.stdout.write(tableText(table));
+    return faults.length === 0 ? 0 : 1;
+  });
 }

@@ -1,10 +1,11 @@
 /** `npm run rush`: many users on one performance, all at once; then the verdict. See `--help`. */
 import { randomBytes } from 'node:crypto';
 import { type Gateway, startGateway } from '../load/gateway.ts';
+import { UsageError } from '../load/options.ts';
 import { say } from '../load/progress.ts';
 import { onStage, type Stage } from '../load/stage.ts';
 import { startStores } from '../load/stores.ts';
-import { type RushOptions, readRushOptions, UsageError, usage } from './options.ts';
+import { type RushOptions, readRushOptions, usage } from './options.ts';
 import { type RushResult, renderResult } from './report.ts';
 import { type Place, runRush } from './run.ts';
 

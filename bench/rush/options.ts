@@ -1,6 +1,7 @@
 /** The command line of the rush. */
 import { parseArgs } from 'node:util';
 import { targetOf } from '../load/connection.ts';
+import { integer, oneOf, UsageError } from '../load/options.ts';
 
 /** What is sold. Every request of a capacity sale wants `party` places, of a seated one `seatsPerRequest` random seats. */
 export type Sale =
@@ -20,9 +21,6 @@ export interface RushOptions {
   readonly seed: number;
   readonly isJson: boolean;
 }
-
-/** The command line or the environment asks for something that cannot be; the message says what. */
-export class UsageError extends Error {}
 
 const requestsMax = 5_000_000;
 /** A process may have 20,000 open files on a common machine, the gateway as well as the rush. */
@@ -138,18 +136,4 @@ function urlOf(values: Values, environment: Readonly<Record<string, string | und
 
 function refuse(values: Values, names: readonly (keyof Values)[], why: string): void {
   for (const name of names) if (values[name] !== undefined) throw new UsageError(`--${name} ${why}`);
-}
-
-/** Reads a whole number from `min` to `max`. Throws UsageError. */
-export function integer(name: string, text: string, min: number, max: number): number {
-  const number = Number(text);
-  if (/^\d+$/.test(text) && number >= min && number <= max) return number;
-  throw new UsageError(`${name} must be a whole number from ${min} to ${max}, not "${text}"`);
-}
-
-/** Reads one of a few words. Throws UsageError. */
-export function oneOf<Value extends string>(name: string, text: string, values: readonly Value[]): Value {
-  const value = values.find((candidate) => candidate === text);
-  if (value !== undefined) return value;
-  throw new UsageError(`${name} must be one of ${values.join(', ')}, not "${text}"`);
 }
