@@ -4,7 +4,7 @@
  * gateway's processor time a request, which other load on the machine changes less than requests a second.
  */
 import { type Gateway, startGateway } from './load/gateway.ts';
-import { type RoundOptions, readRoundOptions } from './load/options.ts';
+import { type RoundOptions, readRoundOptions, roundHelp } from './load/options.ts';
 import { cpuMsOf } from './load/process-usage.ts';
 import { say } from './load/progress.ts';
 import { jwtSecret, Seller, writeTokens } from './load/seller.ts';
@@ -13,17 +13,12 @@ import { middle } from './load/statistics.ts';
 import { startStores } from './load/stores.ts';
 import { type Generator, load } from './load/wrk.ts';
 
+const defaults = { seconds: 2, rounds: 15, connections: 200, users: 20_000, seats: 40_000 };
+
 export const help = `npm run bench -- metrics [options]
-  --seconds N       seconds a measurement            (2)
-  --rounds N        rounds, the middle one counts    (15)
-  --connections N   keep-alive connections           (200)
-  --users N         users, each with a token         (20000)
-  --seats N         seats a performance              (40000)
-  --generator NAME  wrk or autocannon                (wrk where it is installed)
-  --json            the result as JSON on stdout
+${roundHelp(defaults)}
   --help`;
 
-const defaults = { seconds: 2, rounds: 15, connections: 200, users: 20_000, seats: 40_000 };
 const takenSeats = 1000;
 const scrapeIntervalMs = 1000;
 /** Processor time a request that the metrics may cost. */

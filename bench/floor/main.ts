@@ -7,7 +7,7 @@
 import { mintToken } from '../../src/gateway/auth.ts';
 import { tableText } from '../load/exhibits.ts';
 import { committed, type Gateway, startGateway } from '../load/gateway.ts';
-import { type RoundOptions, readRoundOptions } from '../load/options.ts';
+import { type RoundOptions, readRoundOptions, roundHelp } from '../load/options.ts';
 import { say } from '../load/progress.ts';
 import { jwtSecret, post, Seller, writeTokens } from '../load/seller.ts';
 import { startServer } from '../load/server.ts';
@@ -21,17 +21,12 @@ import { type Contestant, Rounds } from './rounds.ts';
 
 export { exhibits } from './report.ts';
 
+const defaults = { seconds: 3, rounds: 5, connections: 1000, users: 40_000, seats: 40_000 };
+
 export const help = `npm run bench -- floor [options]
-  --seconds N       seconds a measurement            (3)
-  --rounds N        rounds, the middle one counts    (5)
-  --connections N   keep-alive connections           (1000)
-  --users N         users, each with a token         (40000)
-  --seats N         seats a performance              (40000)
-  --generator NAME  wrk or autocannon                (wrk where it is installed)
-  --json            the result as JSON on stdout
+${roundHelp(defaults)}
   --help`;
 
-const defaults = { seconds: 3, rounds: 5, connections: 1000, users: 40_000, seats: 40_000 };
 const idleHolds = 200;
 
 /** Holds that each store is given alone, for each second asked for: near what it does in one. */

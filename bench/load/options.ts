@@ -14,6 +14,18 @@ export interface RoundOptions {
 
 type Defaults = Readonly<Record<'seconds' | 'rounds' | 'connections' | 'users' | 'seats', number>>;
 
+/** The lines of a help text that say the options of `readRoundOptions`, with their defaults. */
+export function roundHelp(defaults: Defaults): string {
+  const { seconds, rounds, connections, users, seats } = defaults;
+  return `  --seconds N       seconds a measurement            (${seconds})
+  --rounds N        rounds, the middle one counts    (${rounds})
+  --connections N   keep-alive connections           (${connections})
+  --users N         users, each with a token         (${users})
+  --seats N         seats a performance              (${seats})
+  --generator NAME  wrk or autocannon                (wrk where it is installed)
+  --json            the result as JSON on stdout`;
+}
+
 /** Reads the options, or prints `help` and returns the exit code: 0 where it was asked for, 2 for a wrong use. */
 export async function readRoundOptions(
   args: readonly string[],

@@ -5,7 +5,7 @@
  */
 import { parseArgs } from 'node:util';
 import { tableText } from '../load/exhibits.ts';
-import { readRoundOptions } from '../load/options.ts';
+import { readRoundOptions, roundHelp } from '../load/options.ts';
 import { onStage } from '../load/stage.ts';
 import { measure } from './measure.ts';
 import { exhibits } from './report.ts';
@@ -14,20 +14,14 @@ import { type WayName, wayNames } from './ways.ts';
 export type { WaysResult } from './report.ts';
 export { exhibits };
 
+const defaults = { seconds: 3, rounds: 5, connections: 256, users: 40_000, seats: 40_000 };
+
 export const help = `npm run bench -- ways [options]
   --ways NAME,...   which of them                    (all)
                     ${wayNames.slice(0, 6).join(', ')},
                     ${wayNames.slice(6).join(', ')}
-  --seconds N       seconds a measurement            (3)
-  --rounds N        rounds, the middle one counts    (5)
-  --connections N   keep-alive connections           (256)
-  --users N         users, each with a token         (40000)
-  --seats N         seats a performance              (40000)
-  --generator NAME  wrk or autocannon                (wrk where it is installed)
-  --json            the result as JSON on stdout
+${roundHelp(defaults)}
   --help            exit codes: 0 right, 1 wrong answers or a failure, 2 wrong usage`;
-
-const defaults = { seconds: 3, rounds: 5, connections: 256, users: 40_000, seats: 40_000 };
 
 /** Takes `--ways` out of the arguments. The names are in the order of the table; null for one that is not there. */
 function takeNames(args: readonly string[]): { names: WayName[] | null; rest: string[] } {

@@ -40,7 +40,7 @@ export interface HoldRequest {
   readonly pass: number;
 }
 
-/** One entry of the journal: the holds one script call granted. It is removed when none of them is open any more. */
+/** One entry of the journal: the holds that one script call granted for a performance. It is removed when none of them is open any more. */
 export interface JournalEntry {
   readonly id: string;
   /** Holds of the entry that MySQL has not settled yet; shared by them. */

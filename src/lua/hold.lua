@@ -12,7 +12,7 @@
 -- KEYS[3] reservations  hash: reservationId -> 'userId finishMs partySize seat,seat'; finishMs 0 when confirmed
 -- KEYS[4] users         hash: userId -> live reservation ids, apart by a space
 -- KEYS[5] expiry        sorted set: reservationId by finishMs (capacity performances; a seat carries its own end)
--- KEYS[6] journal       stream: one entry a call, field h -> msgpack [endMs, holdSeconds, [[reservationId, userId,
+-- KEYS[6] journal       stream: an entry a call, field h -> msgpack [endMs, holdSeconds, [[reservationId, userId,
 --                       partySize, [seat, ...], [version, ...], amount, [superseded reservationId, ...]], ...]]
 -- KEYS[7] queue:tickets  KEYS[8] queue:active  KEYS[9] queue:used   (as in queue-serve.lua; read while a pass is needed)
 --                       then the nine of the next performance, and so on

@@ -1,4 +1,4 @@
-/** The journal entries that hold.lua writes, one a script call. */
+/** The journal entries that hold.lua writes, one a script call and performance. */
 import { Packr } from 'msgpackr';
 import type { Hold } from '../domain/reservation.ts';
 

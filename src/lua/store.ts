@@ -1,4 +1,4 @@
-/** The arbiter on real Redis: one pipeline a flush, the requests of a performance folded into one script call. */
+/** The arbiter on real Redis: one script call a flush on one node, in a cluster a pipeline a node with a call a performance. */
 import type { Hold, Release, Sale } from '../domain/reservation.ts';
 import type { HoldDecision, HoldGroup, HoldStore } from '../domain/stores.ts';
 import { Again } from '../lib/again.ts';
