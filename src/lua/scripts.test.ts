@@ -52,7 +52,7 @@ const calls: readonly scripts.ScriptCall[] = [
   scripts.confirmCall(keys, Buffer.alloc(0)),
   scripts.coolCall(keys, ['id']),
   scripts.forgetCall([{ keys, entryIds: ['1-1'] }]),
-  scripts.journalCall(keys, 1, 1),
+  scripts.journalCall([keys], 1, 1),
   scripts.timeCall(keys),
   scripts.warmCall(keys, loadedKeys, '', [true, false, false, false], Buffer.alloc(0), ['kind', 'seated']),
   scripts.queueServeCall(keys, Buffer.alloc(0), 1),

@@ -106,9 +106,10 @@ export function forgetCall(
   };
 }
 
-/** journal.lua. */
-export function journalCall(keys: PerformanceKeys, ageMs: number, countMax: number): ScriptCall {
-  return { script: journalScript, keys: [keys.journal], args: [String(ageMs), String(countMax)] };
+/** journal.lua, for one performance or, on one node, for several. */
+export function journalCall(performances: readonly PerformanceKeys[], ageMs: number, countMax: number): ScriptCall {
+  const keys = performances.map(({ journal }) => journal);
+  return { script: journalScript, keys, args: [String(ageMs), String(countMax)] };
 }
 
 /** time.lua. */
