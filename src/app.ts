@@ -36,6 +36,7 @@ import { heldReconnectGraceMs, Settlement } from './lua/settlement.ts';
 import { RedisHoldStore } from './lua/store.ts';
 import { publish, RedisBus } from './lua/subscriber.ts';
 import { Metrics } from './metrics.ts';
+import { Assets } from './pages/assets.ts';
 import { MysqlLedger } from './persist/ledger.ts';
 import { MysqlMoney } from './persist/money.ts';
 import { deleteOutbox, readOutbox } from './persist/outbox.ts';
@@ -223,7 +224,8 @@ export async function startApp(
     ...queueRoutes({ clock, places, rooms, tokens, requestDeadlineMs }),
     ...catalogRoutes(catalog),
   ];
-  const routes = [...apiRoutes, ...operationRoutes(() => stores.unusable(), metrics, apiRoutes)];
+  const assets = new Assets();
+  const routes = [...apiRoutes, ...operationRoutes(() => stores.unusable(), metrics, assets, apiRoutes)];
   metrics.countAnswersOf(routes, Object.entries(codeTable));
   const isRevoked = (tokenId: string): boolean => revocations.has(tokenId);
   const authenticate = createAuthenticate(config.jwtSecret, isRevoked);
@@ -263,7 +265,7 @@ export async function startApp(
     connection,
     database: commitDatabase,
   });
-  const server = new Server({ routes, authenticate, rateLimit, dispatch, sockets, clock });
+  const server = new Server({ routes, authenticate, rateLimit, dispatch, sockets, assets, clock });
 
   const port = await server.listen(config.host, config.port, isPortShared);
   scheduler.start();

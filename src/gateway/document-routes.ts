@@ -5,6 +5,7 @@ import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import Type from 'typebox';
 import { described } from './answers.ts';
+import { matchesTag } from './etag.ts';
 import type { Answer } from './reply.ts';
 import type { Call, Route } from './route.ts';
 
@@ -87,8 +88,7 @@ class ServedFile {
       throw thrown;
     });
     const { whole, unchanged, etag } = await this.#answers;
-    const tags = ifNoneMatch.split(',').map((tag) => tag.trim().replace(/^W\//, ''));
-    return tags.includes(etag) ? unchanged : whole;
+    return matchesTag(ifNoneMatch, etag) ? unchanged : whole;
   }
 
   async #read() {

@@ -3,9 +3,11 @@
 import Type from 'typebox';
 import { Code } from '../domain/codes.ts';
 import type { Metrics } from '../metrics.ts';
+import type { Assets } from '../pages/assets.ts';
 import { described } from './answers.ts';
 import { documentRoutes } from './document-routes.ts';
 import { openApiOf } from './openapi.ts';
+import { pageRoutes } from './page-routes.ts';
 import { type Answer, problem } from './reply.ts';
 import type { Route } from './route.ts';
 
@@ -35,7 +37,12 @@ const openApi = described(
   { document: { openapi: '3.1.0', info: { title: 'fastpass', version: '1.0.0' }, paths: {}, components: {} } },
 );
 
-export function operationRoutes(readiness: Readiness, metrics: Metrics, apiRoutes: readonly Route[]): Route[] {
+export function operationRoutes(
+  readiness: Readiness,
+  metrics: Metrics,
+  assets: Assets,
+  apiRoutes: readonly Route[],
+): Route[] {
   async function ready(): Promise<Answer> {
     const down = await readiness();
     if (down.length === 0) return { status: 200, value: { status: 'ready' } };
@@ -92,6 +99,7 @@ export function operationRoutes(readiness: Readiness, metrics: Metrics, apiRoute
       handle: () => ({ status: 200, json: document }),
     },
     ...documentRoutes(),
+    ...pageRoutes(assets),
   ];
   const document = JSON.stringify(openApiOf([...apiRoutes, ...routes]));
   return routes;

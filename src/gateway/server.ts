@@ -15,10 +15,12 @@ import { Code } from '../domain/codes.ts';
 import { newReservationId } from '../domain/ids.ts';
 import type { Refusal } from '../domain/reservation.ts';
 import type { Clock } from '../lib/clock.ts';
+import type { Assets } from '../pages/assets.ts';
 import type { Authenticate, Identity } from './auth.ts';
 import { bodyBytesMax, invalid, isPlain, type MediaType, mediaTypeOf, parseBody, schemaErrors } from './body.ts';
 import type { Dispatch, Opened } from './dispatch.ts';
 import { isIdempotencyKey } from './idempotency.ts';
+import { assetAnswer } from './page-routes.ts';
 import type { RateLimit } from './rate-limit.ts';
 import { type Answer, Exchange, problem, wellFramed } from './reply.ts';
 import type { Route } from './route.ts';
@@ -42,6 +44,7 @@ export interface ServerOptions {
   readonly rateLimit: RateLimit;
   readonly dispatch: Dispatch;
   readonly sockets: Sockets;
+  readonly assets: Assets;
   readonly clock: Clock;
 }
 
@@ -74,6 +77,7 @@ const notPlain = problem(
 );
 const badKey = problem(invalid('Idempotency-Key', 'must be 1 to 64 visible ASCII characters'));
 const notFound = problem({ code: Code.notFound, detail: 'No such path.' });
+const assetsUnread = problem({ code: Code.unavailable, detail: 'The files of the pages cannot be read.' });
 const stopping = problem({ code: Code.unavailable, detail: 'This gateway is stopping; try again.' });
 
 export class Server {
@@ -90,6 +94,7 @@ export class Server {
     this.#boundConnections();
     for (let index = 0; index < options.routes.length; index++) this.#register(options.routes[index]!, index);
     options.sockets.register(this.#app);
+    this.#registerAssets();
     this.#registerOthers();
   }
 
@@ -140,6 +145,20 @@ export class Server {
     else if (route.method === 'post') this.#app.post(pattern, serve);
     else if (route.method === 'put') this.#app.put(pattern, serve);
     else this.#app.del(pattern, serve);
+  }
+
+  /** Files of the pages are no rows of the table: there are some dozens, and nobody writes a client against them. */
+  #registerAssets(): void {
+    const serve = wellFramed((response, request) => {
+      const exchange = this.#exchangeOf(response, request);
+      const { assets } = this.#options;
+      const ifNoneMatch = request.getHeader('if-none-match');
+      assetAnswer(assets, request.getUrl(), request.getHeader('accept-encoding'), ifNoneMatch).then(
+        (answer) => exchange.send(answer),
+        () => exchange.send(assetsUnread),
+      );
+    });
+    this.#app.get('/assets/*', serve).head('/assets/*', serve);
   }
 
   /** Paths of the table with another method, and everything else. */
