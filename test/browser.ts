@@ -1,53 +1,9 @@
-/** A real browser for the tests of the pages: found, or installed with the system's package manager; one for a whole file. */
+/** A real browser for the tests of the pages, one for a whole file, and what they look at in a page. */
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { type Browser, type BrowserContext, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
+import type { Browser, BrowserContext, BrowserContextOptions, Page } from 'playwright-core';
 import { afterAll, beforeAll } from 'vitest';
-import { runProgram } from '../src/embedded/run.ts';
-
-const candidates = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
-const onMac = '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome';
-const installMsMax = 600_000;
-const installScript = `
-set -eu
-export DEBIAN_FRONTEND=noninteractive
-sudo=
-[ "$(id -u)" = 0 ] || sudo='sudo -n'
-$sudo apt-get -q -o DPkg::Lock::Timeout=120 update || true
-$sudo apt-get -q -y -o DPkg::Lock::Timeout=120 --no-install-recommends install chromium fonts-noto-cjk
-`;
-
-async function findChromium(): Promise<string | null> {
-  for (const path of process.platform === 'darwin' ? [onMac] : candidates) {
-    if ((await runProgram(path, ['--version'], 20_000)).exitCode === 0) return path;
-  }
-  return null;
-}
-
-/** The path of a Chromium; throws where there is none and none can be installed. */
-export async function ensureChromium(): Promise<string> {
-  const found = await findChromium();
-  if (found !== null) return found;
-  console.log('fastpass: installing Chromium for the tests of the pages ...');
-  const command =
-    process.platform === 'darwin' ? ['brew', 'install', '--cask', 'google-chrome'] : ['/bin/sh', '-c', installScript];
-  const { exitCode, output } = await runProgram(command[0]!, command.slice(1), installMsMax);
-  const installed = exitCode === 0 ? await findChromium() : null;
-  if (installed === null) throw new Error(`Chromium is not installed and could not be:\n${output}`);
-  return installed;
-}
-
-/** Starts a browser; the caller closes it. */
-export async function launchBrowser(): Promise<Browser> {
-  const executablePath = await ensureChromium();
-  // Chromium's sandbox refuses root, and a container's /dev/shm is small: it opens no page but ours.
-  return chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-dev-shm-usage', '--disable-gpu'] });
-}
-
-/** What a page must never do: each is a line here. */
-export interface Faults {
-  readonly lines: string[];
-}
+import { installMsMax, launchBrowser } from './chromium.ts';
 
 /** A visitor: a browser of its own, with nothing kept. */
 export interface Visitor {

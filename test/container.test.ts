@@ -133,6 +133,10 @@ describe('the image', () => {
     try {
       expect((await call(gateway.url, 'GET', '/readyz')).status).toBe(200);
       expect((await fetch(`${gateway.url}/docs`)).status).toBe(200);
+      const home = await (await fetch(gateway.url)).text();
+      for (const path of home.match(/\/assets\/[\w./-]+/g) ?? ['no assets']) {
+        expect([path, (await fetch(gateway.url + path)).status]).toEqual([path, 200]);
+      }
       const performanceId = await createPerformance(gateway.url, { seating: { kind: 'seated', seats: 10 } });
       const hold = { userId: newUserId(), body: { performanceId, seats: [1, 2] } };
       expect((await call(gateway.url, 'POST', '/v1/reservations', hold)).status).toBe(201);

@@ -160,8 +160,10 @@ function readSource(path: string): SourceFile {
 }
 
 const isTest = (path: string): boolean => path.endsWith('.test.ts') || path.startsWith('test/');
-const everything = [...pathsOf('src'), ...pathsOf('bench'), ...pathsOf('test')].map(readSource);
+const everything = ['src', 'bench', 'test', 'public'].flatMap(pathsOf).map(readSource);
 const files = everything.filter(({ path }) => path.startsWith('src/') && !isTest(path));
+/** What the gateway serves as it stands. */
+const served = everything.filter(({ path }) => path.startsWith('public/') && !isTest(path));
 const fileOf = new Map(everything.map((file) => [file.path, file]));
 
 /** `src/lua/store.ts` -> `lua`, `src/app.ts` -> `app`. */
@@ -321,5 +323,66 @@ describe('in src', () => {
     expect(
       placesOf((node) => /\{[pu](\d|$)/.test(textOf(node)) || /^fastpass:\w/.test(textOf(node)), ['src/lua/keys.ts']),
     ).toEqual([]);
+  });
+});
+
+describe('the modules of the pages', () => {
+  const client = 'src/client/index.ts';
+
+  it('import their own folder, public/lib and the client, so that they run in a browser as they stand', () => {
+    const faults = served.flatMap(({ path, imports }) =>
+      [...imports]
+        .filter((target) => target !== client && ![roomOf(path), 'lib'].includes(roomOf(target)))
+        .map((target) => `${path} -> ${target}`),
+    );
+    expect(faults).toEqual([]);
+  });
+
+  it('take the packages that the gateway serves, plots in the control room alone', () => {
+    const common = ['preact', 'preact/hooks', 'htm/preact'];
+    const faults = served.flatMap(({ path, packages }) =>
+      [...packages]
+        .filter((name) => !common.includes(name) && !(name === 'uplot' && roomOf(path) === 'admin'))
+        .map((name) => `${path} -> ${name}`),
+    );
+    expect(faults).toEqual([]);
+  });
+
+  it('are all loaded by a page, and export only what another of them takes', () => {
+    const reached = new Set<string>();
+    const reach = (path: string): void => {
+      if (reached.has(path)) return;
+      reached.add(path);
+      for (const next of fileOf.get(path)?.imports ?? []) reach(next);
+    };
+    for (const { path } of served) if (path.endsWith('/main.ts')) reach(path);
+    expect(served.map(({ path }) => path).filter((path) => !reached.has(path))).toEqual([]);
+    const taken = new Set(served.flatMap((file) => [...file.taken]));
+    const faults = served.flatMap(({ path, exported, nodes }) =>
+      exported
+        .filter((name) => !taken.has(`${path} ${name}`))
+        .filter((name) => !nodes.some((node) => node.type === 'TSTypeReference' && nameOf(node['typeName']) === name))
+        .map((name) => `${path} ${name}`),
+    );
+    expect(faults).toEqual([]);
+  });
+
+  it(`have ${linesMax} lines at most, a comment at their head, no any, and nothing that makes HTML of a text`, () => {
+    const faults = served.flatMap((file) => {
+      const { path, text, nodes } = file;
+      const unwanted = nodes.filter(
+        (node) =>
+          node.type === 'TSAnyKeyword' ||
+          isMember(node, 'console') ||
+          nameOf(node['property']) === 'innerHTML' ||
+          nameOf(node['key']) === 'dangerouslySetInnerHTML',
+      );
+      return [
+        ...(text.split('\n').length - 1 > linesMax ? [`${path} is long`] : []),
+        ...(text.startsWith('/**') ? [] : [`${path} begins without a comment`]),
+        ...unwanted.map((node) => placeOf(file, node)),
+      ];
+    });
+    expect(faults).toEqual([]);
   });
 });
