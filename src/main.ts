@@ -60,6 +60,8 @@ async function printExamples(config: AppConfig, port: number, catalog: Catalog):
   const userId = 1_000_000_000 + Math.floor(Math.random() * 1_000_000_000);
   const token = mintToken(config.jwtSecret, userId, 'user', demoTokenSeconds);
   process.stdout.write(`
+  In a browser: ${url} and, for the role admin, ${url}/admin
+
   See a performance, hold two of its seats, list your reservations:
 
   curl -s ${url}/v1/performances/${demo.seatedId}
