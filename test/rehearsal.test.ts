@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { FastpassClient, type Rehearsal } from '../src/client/index.ts';
 import { rehearsalKeys } from '../src/lua/keys.ts';
+import { spawnWorkers } from './doors.ts';
 import {
   brokenPromises,
   call,
@@ -22,6 +23,8 @@ import {
 
 const demo = { isDemo: true } as const;
 const seated = { seating: { kind: 'seated', rows: 4, seatsPerRow: 10 } } as const;
+/** Where nobody is refused by chance. */
+const forParties = { seating: { kind: 'capacity', capacity: 40 } } as const;
 /** Its limit of a minute, and what giving everything back may take, on a machine that has other things to do. */
 const endedWithinMs = 90_000;
 
@@ -79,7 +82,7 @@ async function expectAllGivenBack(performanceId: number, places: number, client 
 describe('a rehearsal', () => {
   it('with a queue holds places for its people, counts everyone, and gives everything back', async () => {
     const performanceId = await createPerformance(gateway.url, seated, demo);
-    await admin.setQueue(performanceId, { mode: 'on', admitPerSecond: 100, maxActive: 10 });
+    await admin.setQueue(performanceId, { mode: 'on', admitPerSecond: 100, maxActive: 20 });
     const begun = await start(admin, performanceId, 30, 2);
     expect(begun).toMatchObject({ performanceId, state: 'running', people: 30, places: 2, waiting: 30, endedAt: null });
     await until('seats are held', async () => {
@@ -105,8 +108,7 @@ describe('a rehearsal', () => {
   });
 
   it('of more people than places tells why the others got none', async () => {
-    const seating = { kind: 'capacity', capacity: 40, maxPartySize: 10 };
-    const performanceId = await createPerformance(gateway.url, { seating }, demo);
+    const performanceId = await createPerformance(gateway.url, forParties, demo);
     await start(admin, performanceId, 100, 4);
     const done = await untilDone(admin, performanceId);
     expect(done).toMatchObject({ waiting: 0, failed: 0 });
@@ -116,7 +118,7 @@ describe('a rehearsal', () => {
   });
 
   it('is none before the first, and may follow another', async () => {
-    const performanceId = await createPerformance(gateway.url, seated, demo);
+    const performanceId = await createPerformance(gateway.url, forParties, demo);
     expect(await readRehearsal(admin, performanceId)).toEqual({
       performanceId,
       state: 'none',
@@ -142,12 +144,16 @@ describe('a rehearsal', () => {
   it('is one, however many start it at once, at however many gateways, and each of them can see it', async () => {
     const other = await startGateway(patient);
     onTestFinished(() => other.stop());
-    const performanceId = await createPerformance(gateway.url, seated, demo);
+    const performanceId = await createPerformance(gateway.url, forParties, demo);
+    const room = { mode: 'on', admitPerSecond: 0, maxActive: 5 } as const;
+    await admin.setQueue(performanceId, room);
     const clients = [admin, adminOf(other), admin, adminOf(other)];
     const results = await Promise.all(clients.map((client) => client.startRehearsal(performanceId, { people: 3 })));
     expect(results.map(({ status }) => status).sort()).toEqual([200, 200, 200, 202]);
     const startedAt = new Set(results.map((result) => result.ok && result.value.startedAt));
     expect(startedAt.size).toBe(1);
+    // It does not end before all have asked.
+    await admin.setQueue(performanceId, { ...room, admitPerSecond: 100 });
     for (const client of clients.slice(0, 2)) {
       expect(await untilDone(client, performanceId)).toMatchObject({ people: 3, held: 3 });
     }
@@ -198,7 +204,7 @@ describe('a rehearsal whose gateway', () => {
     const stopped = await startGateway(patient);
     const performanceId = await createPerformance(stopped.url, seated, demo);
     await admin.setQueue(performanceId, { mode: 'on', admitPerSecond: 5, maxActive: 20 });
-    await start(adminOf(stopped), performanceId, 100);
+    await start(adminOf(stopped), performanceId, 40);
     await until('some hold', async () => (await readRehearsal(admin, performanceId)).held > 3);
     const startedAtMs = performance.now();
     await stopped.stop();
@@ -206,7 +212,7 @@ describe('a rehearsal whose gateway', () => {
     const done = await readRehearsal(admin, performanceId);
     expect(done.state).toBe('done');
     expect(done.waiting).toBeGreaterThan(0);
-    expect(sumOf(done)).toBe(100);
+    expect(sumOf(done)).toBe(40);
     await expectAllGivenBack(performanceId, 40);
     expect(await admin.queue(performanceId)).toMatchObject({ value: { waiting: 0, active: 0 } });
   });
@@ -214,7 +220,7 @@ describe('a rehearsal whose gateway', () => {
   it('is killed is not running for ever, and may be followed by another at once its claim has lapsed', async () => {
     const doomed = await spawnGateway(patient);
     onTestFinished(() => doomed.kill());
-    const performanceId = await createPerformance(doomed.url, { ...seated, holdSeconds: 3 }, demo);
+    const performanceId = await createPerformance(doomed.url, { ...forParties, holdSeconds: 3 }, demo);
     await start(adminOf(doomed), performanceId, 20);
     await until('some hold', async () => (await readRehearsal(admin, performanceId)).held > 0);
     await doomed.kill();
@@ -237,14 +243,19 @@ describe('a rehearsal whose gateway', () => {
   });
 
   it('has several workers is played against the port that they share', async () => {
-    const { port } = new URL(gateway.url);
-    const PORT = String(Number(port) > 60_000 ? Number(port) - 7919 : Number(port) + 7919);
-    const several = await spawnGateway({ ...patient, PORT, HOST: '127.0.0.1', FASTPASS_WORKERS: '2' });
+    const several = await spawnWorkers(patient);
     onTestFinished(() => several.stop());
-    const performanceId = await createPerformance(several.url, seated, demo);
+    const performanceId = await createPerformance(several.url, forParties, demo);
     const client = adminOf(several);
     await start(client, performanceId, 20);
     expect(await untilDone(client, performanceId)).toMatchObject({ held: 20, failed: 0 });
+    await start(client, performanceId, 20);
+    await until('some hold', async () => (await readRehearsal(admin, performanceId)).held > 0);
+    // The other worker takes no more at once: what is given back goes to the one that plays.
+    await several.stop();
+    const stopped = await readRehearsal(admin, performanceId);
+    expect(stopped).toMatchObject({ state: 'done', people: 20 });
+    expect(sumOf(stopped)).toBe(20);
     await expectAllGivenBack(performanceId, 40);
   });
 

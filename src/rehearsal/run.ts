@@ -110,7 +110,7 @@ export class Run {
       closing: this.#closing.signal,
       closed: this.#closed.signal,
     };
-    const visits = Array.from({ length: request.people }, (_, index) =>
+    const visits = Array.from({ length: request.people }, async (_, index) =>
       visit(new FastpassClient({ baseUrl, token: tokenOf(index), fetch, retry }), scene),
     );
     const outcomes = await Promise.allSettled(visits);
