@@ -9,13 +9,14 @@ import { storeWarmer } from './catalog/store-warmer.ts';
 import type { Config } from './config.ts';
 import { codeTable } from './domain/codes.ts';
 import { accountRoutes } from './gateway/account-routes.ts';
-import { createAuthenticate } from './gateway/auth.ts';
+import { createAuthenticate, mintToken } from './gateway/auth.ts';
 import { catalogRoutes } from './gateway/catalog-routes.ts';
 import { Dispatch } from './gateway/dispatch.ts';
 import { Idempotency } from './gateway/idempotency.ts';
 import { operationRoutes } from './gateway/operation-routes.ts';
 import { queueRoutes } from './gateway/queue-routes.ts';
 import { RateLimit } from './gateway/rate-limit.ts';
+import { rehearsalRoutes } from './gateway/rehearsal-routes.ts';
 import { reservationRoutes } from './gateway/reservation-routes.ts';
 import { Server } from './gateway/server.ts';
 import { Sockets } from './gateway/sockets.ts';
@@ -42,6 +43,7 @@ import { MysqlMoney } from './persist/money.ts';
 import { deleteOutbox, readOutbox } from './persist/outbox.ts';
 import { MysqlRoomLedger } from './persist/room-ledger.ts';
 import { deleteEnded, insertRevoked, readRevoked } from './persist/users.ts';
+import { Rehearsals } from './rehearsal/rehearsals.ts';
 import { expireJob, type JobCounters, recoverJob } from './scheduler/jobs.ts';
 import { outboxJob } from './scheduler/outbox.ts';
 import { newReconcileCounters, reconcileJob } from './scheduler/reconcile.ts';
@@ -210,6 +212,15 @@ export async function startApp(
     log,
   });
 
+  const rehearsals = new Rehearsals({
+    clock,
+    connection,
+    database,
+    address: () => ({ host: config.host, port }),
+    mintToken: (userId, seconds) => mintToken(config.jwtSecret, userId, 'user', seconds),
+    log,
+  });
+
   const apiRoutes = [
     ...reservationRoutes({
       clock,
@@ -223,6 +234,7 @@ export async function startApp(
     ...accountRoutes({ users, revocations, payments, database: moneyDatabase, jwtSecret: config.jwtSecret }),
     ...queueRoutes({ clock, places, rooms, tokens, requestDeadlineMs }),
     ...catalogRoutes(catalog),
+    ...rehearsalRoutes(rehearsals),
   ];
   const assets = new Assets();
   const routes = [...apiRoutes, ...operationRoutes(() => stores.unusable(), metrics, assets, apiRoutes)];
@@ -277,8 +289,11 @@ export async function startApp(
     catalog,
     async stop() {
       log.info('stopping');
+      // What a rehearsal gives back is requests too: part of the time for the last answers.
+      const drainEndMs = clock.nowMs() + drainTimeoutMs;
+      await rehearsals.stop();
       sockets.drain();
-      const isAnswered = await within(Promise.all([server.drain(), warming]), drainTimeoutMs);
+      const isAnswered = await within(Promise.all([server.drain(), warming]), drainEndMs - clock.nowMs());
       await within(roomWatch.stop(), closeTimeoutMs);
       sockets.close();
       seatWatch.stop();

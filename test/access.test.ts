@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { accountRoutes } from '../src/gateway/account-routes.ts';
 import { catalogRoutes } from '../src/gateway/catalog-routes.ts';
 import { queueRoutes } from '../src/gateway/queue-routes.ts';
+import { rehearsalRoutes } from '../src/gateway/rehearsal-routes.ts';
 import { reservationRoutes } from '../src/gateway/reservation-routes.ts';
 import {
   call,
@@ -39,6 +40,7 @@ const routes = [
   ...accountRoutes({} as never),
   ...queueRoutes({} as never),
   ...catalogRoutes({} as never),
+  ...rehearsalRoutes({} as never),
 ];
 const nobodys = '01890000-0000-7000-8000-000000000000';
 
@@ -138,10 +140,12 @@ describe('a token', () => {
 describe('the admin’s routes', () => {
   const ofAdmins = routes.filter(({ auth }) => auth === 'admin');
 
-  it('are those that write the catalogue and the waiting rooms', () => {
+  it('are those that write the catalogue and the waiting rooms, and the rehearsals', () => {
     expect(ofAdmins.map(({ method, path }) => `${method} ${path}`).sort()).toEqual([
+      'get /v1/performances/{performanceId}/rehearsals/current',
       'post /v1/events',
       'post /v1/events/{eventId}/performances',
+      'post /v1/performances/{performanceId}/rehearsals',
       'post /v1/performances/{performanceId}/warm',
       'put /v1/performances/{performanceId}/queue',
     ]);
@@ -162,7 +166,8 @@ describe('the admin’s routes', () => {
       for (const token of tokens) {
         for (const body of [{}, { name: 'Mine' }, { mode: 'off', admitPerSecond: 1, maxActive: 1, role: 'admin' }]) {
           const headers = { authorization: `Bearer ${token}` };
-          const reply = await call(url, method.toUpperCase(), real, { headers, body });
+          const sent = method === 'get' ? { headers } : { headers, body };
+          const reply = await call(url, method.toUpperCase(), real, sent);
           expect(reply).toMatchObject({ status: 403, body: { code: 'forbidden' } });
         }
       }

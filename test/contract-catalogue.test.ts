@@ -49,7 +49,15 @@ describe('events', () => {
     expect(body.items).toContainEqual(created.body);
   });
 
+  it('are no demo unless they are said to be', async () => {
+    const [real, demo] = [await createEvent(), await createEvent({ name: 'To try', isDemo: true })];
+    expect([real.body.isDemo, demo.body.isDemo]).toEqual([false, true]);
+    const { body } = await call(url, 'GET', '/v1/events');
+    expect(body.items).toEqual(expect.arrayContaining([real.body, demo.body]));
+  });
+
   it.each([
+    [{ name: 'a', isDemo: 1 }, '/isDemo'],
     [{}, '/name'],
     [{ name: '' }, '/name'],
     [{ name: 'x'.repeat(201) }, '/name'],

@@ -174,9 +174,13 @@ export function newUserId(): number {
 }
 
 /** Creates an event with one performance over the API; returns the performance's id. */
-export async function createPerformance(url: string, fields: Readonly<Record<string, unknown>>): Promise<number> {
+export async function createPerformance(
+  url: string,
+  fields: Readonly<Record<string, unknown>>,
+  ofEvent: Readonly<Record<string, unknown>> = {},
+): Promise<number> {
   const admin = { userId: newUserId(), role: 'admin' } as const;
-  const event = await call(url, 'POST', '/v1/events', { ...admin, body: { name: 'Test event' } });
+  const event = await call(url, 'POST', '/v1/events', { ...admin, body: { name: 'Test event', ...ofEvent } });
   const body = { startsAt: '2030-01-01T20:00:00Z', price: 1000, ...fields };
   const created = await call(url, 'POST', `/v1/events/${event.body.eventId}/performances`, { ...admin, body });
   if (created.status !== 201) throw new Error(`no performance: ${JSON.stringify(created.body)}`);

@@ -132,7 +132,7 @@ describe('against a running gateway', () => {
   it('every example is answered as the document says, in JSON and in msgpack', async () => {
     for (const operation of operations) {
       const status = Number(Object.keys(operation.described.responses).find((each) => each.startsWith('2')));
-      const success = operation.id === 'joinQueue' ? 201 : status;
+      const success = { joinQueue: 201, startRehearsal: 202 }[operation.id] ?? status;
       for (const example of bodiesOf(operation)) {
         for (const isMsgpack of [false, true]) {
           const prepared = await world.prepare(operation, example);
@@ -157,10 +157,12 @@ describe('against a running gateway', () => {
   });
 
   it('the other ways to succeed are as the document says', async () => {
-    const joinQueue = operationOf('joinQueue');
-    const prepared = await world.prepare(joinQueue);
-    checker.expectDescribed(joinQueue, await send(gateway.url, joinQueue, prepared), 201);
-    checker.expectDescribed(joinQueue, await send(gateway.url, joinQueue, prepared), 200);
+    for (const [id, first] of [['joinQueue', 201] as const, ['startRehearsal', 202] as const]) {
+      const operation = operationOf(id);
+      const prepared = await world.prepare(operation, bodiesOf(operation)[0]);
+      checker.expectDescribed(operation, await send(gateway.url, operation, prepared), first);
+      checker.expectDescribed(operation, await send(gateway.url, operation, prepared), 200);
+    }
     for (const operation of operations.filter(({ described }) => described.responses[304] !== undefined)) {
       const wanted = await world.prepare(operation);
       const first = await send(gateway.url, operation, wanted);

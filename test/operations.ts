@@ -158,6 +158,8 @@ export class World {
       case 'listBalanceHistory':
         await this.charge(userId, 20_000);
         return plain;
+      case 'startRehearsal':
+        return { ...plain, parameters: { performanceId: await this.performance({}, { isDemo: true }) } };
       case 'joinQueue':
         return { ...plain, parameters: { performanceId: await this.performanceWithRoom() } };
       case 'readTicket':
@@ -177,8 +179,8 @@ export class World {
     return { ...plain, parameters };
   }
 
-  performance(fields: Readonly<Record<string, unknown>> = {}): Promise<number> {
-    return createPerformance(this.url, { seating: { kind: 'seated', seats: 50 }, ...fields });
+  performance(fields: Json = {}, ofEvent: Json = {}): Promise<number> {
+    return createPerformance(this.url, { seating: { kind: 'seated', seats: 50 }, ...fields }, ofEvent);
   }
 
   async performanceWithRoom(fields: Readonly<Record<string, unknown>> = {}): Promise<number> {

@@ -18,7 +18,20 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   // The memory queue is generic: joins wait in one of their own.
   'waiting-room': ['batcher', 'lua', 'persist', 'domain', 'lib'],
   scheduler: ['waiting-room', 'lua', 'persist', 'domain', 'lib'],
-  gateway: ['batcher', 'catalog', 'accounts', 'waiting-room', 'pages', 'lua', 'persist', 'domain', 'lib', 'metrics'],
+  rehearsal: ['client', 'lua', 'persist', 'domain', 'lib'],
+  gateway: [
+    'batcher',
+    'catalog',
+    'accounts',
+    'waiting-room',
+    'rehearsal',
+    'pages',
+    'lua',
+    'persist',
+    'domain',
+    'lib',
+    'metrics',
+  ],
   embedded: [],
   pages: [],
   // Runs in browsers: it takes types alone, which are gone by then (src/client/browser.test.ts).

@@ -15,6 +15,7 @@ import {
   countRemaining,
   insertEvent,
   insertPerformance,
+  isOfDemo,
   listEvents,
   listPerformances,
   listUpcoming,
@@ -94,7 +95,7 @@ export async function askBatches(ask: Ask, database: Database, ground: Ground): 
 
 async function askCatalogue({ ask, ground }: Round): Promise<void> {
   const { hallId, openId, pastHallId, eventId } = ground;
-  const newEventId = await ask('create an event', (on) => insertEvent(on, 'Event', null));
+  const newEventId = await ask('create an event', (on) => insertEvent(on, 'Event', null, false));
   await ask('read an event', (on) => readEvent(on, newEventId));
   await ask('list the events', listEvents);
   const plan = {
@@ -115,6 +116,7 @@ async function askCatalogue({ ask, ground }: Round): Promise<void> {
   for (const performanceId of [hallId, openId]) {
     const performance = await ask('read a performance', (on) => readPerformance(on, performanceId));
     await ask('count the free places, Redis away', (on) => countRemaining(on, performance!));
+    await ask('may it be rehearsed', (on) => isOfDemo(on, performanceId));
   }
   await ask('read the seat map, Redis away', (on) => readChangedSeats(on, hallId));
   await ask('warm a hall on sale', (on) => readSnapshot(on, hallId));

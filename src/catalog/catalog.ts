@@ -78,8 +78,8 @@ export class Catalog {
     this.#performanceLists.clear();
   }
 
-  async createEvent(name: string, description: string | null): Promise<Event | null> {
-    const eventId = await sql.insertEvent(this.#database, name, description);
+  async createEvent(name: string, description: string | null, isDemo: boolean): Promise<Event | null> {
+    const eventId = await sql.insertEvent(this.#database, name, description, isDemo);
     await this.#tell('events');
     return this.#events.get(eventId);
   }

@@ -20,6 +20,7 @@ export async function createDemo(catalog: Catalog): Promise<boolean> {
   const event = await catalog.createEvent(
     'Demo: a night to remember',
     'Made at the first start, to try fastpass with.',
+    true,
   );
   if (event === null) return false;
   const common = {

@@ -49,7 +49,7 @@ describe('each operation', () => {
     ],
     ['balance', (c) => c.balance(), 'GET /v1/balance'],
     ['history', (c) => c.history({ limit: 5, cursor: '9' }), 'GET /v1/balance/history?limit=5&cursor=9'],
-    ['createEvent', (c) => c.createEvent({ name: 'E' }), 'POST /v1/events', { name: 'E' }],
+    ['createEvent', (c) => c.createEvent({ name: 'E', isDemo: true }), 'POST /v1/events', { name: 'E', isDemo: true }],
     ['events', (c) => c.events(), 'GET /v1/events'],
     ['createPerformance', (c) => c.createPerformance(3, performance), 'POST /v1/events/3/performances', performance],
     ['performances', (c) => c.performances(3), 'GET /v1/events/3/performances'],
@@ -62,6 +62,14 @@ describe('each operation', () => {
       { 'if-none-match': '"1"' },
     ],
     ['warm', (c) => c.warm(7), 'POST /v1/performances/7/warm'],
+    [
+      'startRehearsal',
+      (c) => c.startRehearsal(7, { people: 9, places: 2 }, { idempotencyKey: 'k' }),
+      'POST /v1/performances/7/rehearsals',
+      { people: 9, places: 2 },
+      { 'idempotency-key': 'k' },
+    ],
+    ['rehearsal', (c) => c.rehearsal(7), 'GET /v1/performances/7/rehearsals/current'],
     [
       'reserve',
       (c) => c.reserve({ performanceId: 7, seats: [1] }, { pass: 'p' }),

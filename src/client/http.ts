@@ -20,6 +20,8 @@ import type {
   Queue,
   QueueRequest,
   QueueTicket,
+  Rehearsal,
+  RehearsalRequest,
   Reservation,
   ReservationStatus,
   ReserveRequest,
@@ -182,6 +184,20 @@ export class FastpassClient {
   /** 200: loads a performance before its sale. Role admin. */
   warm(performanceId: number, options: CallOptions = {}): Promise<Result<Warmed>> {
     return this.#call('POST', `/v1/performances/${performanceId}/warm`, options);
+  }
+
+  /** 202, or 200 with the one under way: a rush of played visitors against a demo performance. Role admin. */
+  startRehearsal(
+    performanceId: number,
+    request: RehearsalRequest = {},
+    options: CreateOptions = {},
+  ): Promise<Result<Rehearsal>> {
+    return this.#create(`/v1/performances/${performanceId}/rehearsals`, request, options);
+  }
+
+  /** 200: how the last one goes or went. Role admin. */
+  rehearsal(performanceId: number, options: CallOptions = {}): Promise<Result<Rehearsal>> {
+    return this.#call('GET', `/v1/performances/${performanceId}/rehearsals/current`, options);
   }
 
   // Reservations

@@ -58,12 +58,16 @@ export interface PageRequest {
 export interface EventRequest {
   readonly name: string;
   readonly description?: string | null;
+  /** False by default. */
+  readonly isDemo?: boolean;
 }
 
 export interface Event {
   readonly eventId: number;
   readonly name: string;
   readonly description: string | null;
+  /** Made to try things on: its performances may be rehearsed. */
+  readonly isDemo: boolean;
   readonly createdAt: string;
 }
 
@@ -235,3 +239,33 @@ export type QueueTicket =
   | { readonly status: 'left' }
   /** The pass ended unused. */
   | { readonly status: 'expired' };
+
+export interface RehearsalRequest {
+  /** Who come, all at once: 1 to 1000, 200 by default. */
+  readonly people?: number;
+  /** What each of them asks for: 1 to 10, 1 by default. */
+  readonly places?: number;
+}
+
+/** A rush of played visitors: `people` = `waiting` + `held` + all of `refused` + `failed`. */
+export interface Rehearsal {
+  readonly performanceId: number;
+  /** `none`: there was none in the last ten minutes. */
+  readonly state: 'none' | 'running' | 'done';
+  readonly people: number;
+  readonly places: number;
+  /** Still on their way; at the end: whose turn had not come. */
+  readonly waiting: number;
+  /** Who got what they asked for. All of it is given back. */
+  readonly held: number;
+  /** Who did not, by the code of their last answer. */
+  readonly refused: { readonly [code: string]: number };
+  /** Who got no answer. */
+  readonly failed: number;
+  /** Of the answers to requests for a hold so far; null before the first one. */
+  readonly p50Ms: number | null;
+  readonly p95Ms: number | null;
+  readonly p99Ms: number | null;
+  readonly startedAt: string | null;
+  readonly endedAt: string | null;
+}

@@ -4,6 +4,8 @@ export interface Event {
   readonly eventId: number;
   readonly name: string;
   readonly description: string | null;
+  /** Made to try things on: its performances may be rehearsed. */
+  readonly isDemo: boolean;
   readonly createdAtMs: number;
 }
 

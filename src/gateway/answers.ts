@@ -103,10 +103,16 @@ export const balanceHistory = described(
 
 export const event = described(
   Type.Object(
-    { eventId: id, name: Type.String(), description: Type.Union([Type.String(), Type.Null()]), createdAt: time },
+    {
+      eventId: id,
+      name: Type.String(),
+      description: Type.Union([Type.String(), Type.Null()]),
+      isDemo: Type.Boolean({ description: 'made to try things on: its performances may be rehearsed' }),
+      createdAt: time,
+    },
     { title: 'Event' },
   ),
-  { event: { eventId, name: 'The Tempest', description: null, createdAt: '2030-01-01T12:00:00.000Z' } },
+  { event: { eventId, name: 'The Tempest', description: null, isDemo: false, createdAt: '2030-01-01T12:00:00.000Z' } },
 );
 export type EventView = Static<typeof event.schema>;
 

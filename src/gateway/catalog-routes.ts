@@ -24,8 +24,8 @@ function isoOrNull(ms: number | null): string | null {
 }
 
 function eventView(event: Event): answers.EventView {
-  const { eventId, name, description } = event;
-  return { eventId, name, description, createdAt: iso(event.createdAtMs) };
+  const { eventId, name, description, isDemo } = event;
+  return { eventId, name, description, isDemo, createdAt: iso(event.createdAtMs) };
 }
 
 function seatingView(seating: Seating): answers.SeatingView {
@@ -128,7 +128,7 @@ export function catalogRoutes(catalog: Catalog): Route[] {
 
   async function createEvent(call: Call): Promise<Answer> {
     const body = call.body as EventBody;
-    const event = await catalog.createEvent(body.name, body.description ?? null);
+    const event = await catalog.createEvent(body.name, body.description ?? null, body.isDemo ?? false);
     return event === null ? noEvent : { status: 201, value: eventView(event) };
   }
 

@@ -20,6 +20,7 @@ const tags: readonly { readonly name: Tag; readonly description: string }[] = [
   { name: 'Catalogue', description: 'Events, performances, seat maps. Writes need the role admin, reads no token.' },
   { name: 'Waiting room', description: 'One a performance: who joins is let in by number, with a pass.' },
   { name: 'Reservations', description: 'Hold, pay, read, cancel.' },
+  { name: 'Rehearsals', description: 'A rush of played visitors against a demo performance. Role admin.' },
   { name: 'Operations', description: 'The process itself, and its documents.' },
 ];
 

@@ -40,7 +40,7 @@ export interface Success {
 export type ResponseHeader = 'Location' | 'ETag';
 
 /** Under what the document lists a route. */
-export type Tag = 'Accounts' | 'Catalogue' | 'Reservations' | 'Waiting room' | 'Operations';
+export type Tag = 'Accounts' | 'Catalogue' | 'Reservations' | 'Waiting room' | 'Rehearsals' | 'Operations';
 
 export interface Route {
   readonly method: 'get' | 'post' | 'put' | 'delete';

@@ -55,8 +55,14 @@ export const eventBody = shape(
   Type.Object({
     name: Type.String({ minLength: 1, maxLength: 200 }),
     description: Type.Optional(Type.Union([Type.String({ maxLength: 2000 }), Type.Null()])),
+    isDemo: Type.Optional(
+      Type.Boolean({ default: false, description: 'made to try things on: its performances may be rehearsed' }),
+    ),
   }),
-  { event: { name: 'The Tempest', description: 'By the company of the house, with music.' } },
+  {
+    event: { name: 'The Tempest', description: 'By the company of the house, with music.' },
+    demo: { name: 'A demo', isDemo: true },
+  },
 );
 export type EventBody = Static<typeof eventBody.schema>;
 
@@ -135,6 +141,19 @@ export const chargeBody = shape(
 export type ChargeBody = Static<typeof chargeBody.schema>;
 
 export const paymentBody = shape(Type.Object({}), { payment: {} });
+
+export const rehearsalBody = shape(
+  Type.Object({
+    people: Type.Optional(
+      Type.Integer({ minimum: 1, maximum: 1000, default: 200, description: 'who come, all at once' }),
+    ),
+    places: Type.Optional(
+      Type.Integer({ minimum: 1, maximum: 10, default: 1, description: 'what each of them asks for' }),
+    ),
+  }),
+  { pairs: { people: 20, places: 2 } },
+);
+export type RehearsalBody = Static<typeof rehearsalBody.schema>;
 
 const admitPerSecondMax = 100_000;
 const maxActiveMax = 10_000_000;

@@ -57,6 +57,12 @@ export function loadKeys(performanceId: number, loadId: string): readonly [strin
   return [`${prefix}:seats`, `${prefix}:reservations`, `${prefix}:users`, `${prefix}:expiry`];
 }
 
+/** Of the rehearsal of a performance: who plays it, and how it goes. */
+export function rehearsalKeys(performanceId: number): { readonly lease: string; readonly state: string } {
+  const prefix = `{p${performanceId}}:rehearsal`;
+  return { lease: `${prefix}:lease`, state: prefix };
+}
+
 /** The answer remembered for a user's Idempotency-Key: per user, since one key may not serve two performances. */
 export function idempotencyKey(userId: number, key: string): string {
   return `{u${userId}}:idempotency:${key}`;

@@ -11,27 +11,34 @@ import { readRoom } from './rooms.ts';
 const seatsPerStatementMax = 5000;
 const listMax = 1000;
 
-export async function insertEvent(database: Database, name: string, description: string | null): Promise<number> {
-  const result = await database.write('INSERT INTO events (name, description, created_at) VALUES (?, ?, NOW(3))', [
-    name,
-    description,
-  ]);
+export async function insertEvent(
+  database: Database,
+  name: string,
+  description: string | null,
+  isDemo: boolean,
+): Promise<number> {
+  const result = await database.write(
+    'INSERT INTO events (name, description, is_demo, created_at) VALUES (?, ?, ?, NOW(3))',
+    [name, description, isDemo ? 1 : 0],
+  );
   return result.insertId;
 }
 
 function eventOf(row: Row): Event {
   const createdAtMs = (row['created_at'] as Date).getTime();
-  return { eventId: row['id'], name: row['name'], description: row['description'], createdAtMs };
+  const { id: eventId, name, description } = row;
+  return { eventId, name, description, isDemo: row['is_demo'] === 1, createdAtMs };
 }
 
 /** Newest first, at most 1,000. */
 export async function listEvents(statements: Statements): Promise<Event[]> {
-  const sql = 'SELECT id, name, description, created_at FROM events ORDER BY id DESC LIMIT ?';
+  const sql = 'SELECT id, name, description, is_demo, created_at FROM events ORDER BY id DESC LIMIT ?';
   return (await statements.rows(sql, [listMax])).map(eventOf);
 }
 
 export async function readEvent(statements: Statements, eventId: number): Promise<Event | null> {
-  const rows = await statements.rows('SELECT id, name, description, created_at FROM events WHERE id = ?', [eventId]);
+  const sql = 'SELECT id, name, description, is_demo, created_at FROM events WHERE id = ?';
+  const rows = await statements.rows(sql, [eventId]);
   return rows[0] === undefined ? null : eventOf(rows[0]);
 }
 
@@ -101,6 +108,13 @@ function performanceOf(row: Row): Performance {
 export async function readPerformance(statements: Statements, performanceId: number): Promise<Performance | null> {
   const rows = await statements.rows(`SELECT ${performanceColumns} FROM performances WHERE id = ?`, [performanceId]);
   return rows[0] === undefined ? null : performanceOf(rows[0]);
+}
+
+/** Whether the event of a performance is a demo; null when there is no such performance. */
+export async function isOfDemo(statements: Statements, performanceId: number): Promise<boolean | null> {
+  const sql = 'SELECT e.is_demo FROM performances p JOIN events e ON e.id = p.event_id WHERE p.id = ?';
+  const rows = await statements.rows(sql, [performanceId]);
+  return rows[0] === undefined ? null : rows[0]['is_demo'] === 1;
 }
 
 /** The performances of an event, at most 1,000. */
