@@ -303,14 +303,14 @@ describe('the end of a place', () => {
   });
 
   it('comes when the turn goes by unused', slow, async () => {
-    const id = await openRoom(url, { passSeconds: 10 });
+    const id = await openRoom(url, { passSeconds: 20 });
     const { page, faults } = await guest(url, { viewport: phone.viewport! });
     await page.goto(pathOf(id));
     await page.getByRole('button', { name: 'Stay here' }).click();
     await page.reload();
     await heading(page, 'It is your turn').waitFor();
     await page.getByRole('button', { name: 'Stay here' }).click();
-    await heading(page, 'Your turn is over').waitFor({ timeout: 45_000 });
+    await heading(page, 'Your turn is over').waitFor({ timeout: 60_000 });
     await expectFit(page);
     expect(await page.title()).toBe('Waiting room · fastpass');
     await configure(url, id, paused);

@@ -23,7 +23,7 @@ export function Outside({ sale, seatsPath }: { readonly sale: Sale; readonly sea
       <h2 tabindex="-1">${t.outside}</h2>
       ${!isReachable && html`<p class="notice warn" role="status">${trouble}</p>`}
       <${Warnings} performance=${performance} ahead=${null} />
-      <dl class="facts numbers">
+      <dl class="facts bare numbers">
         <div><dt>${t.waitingNow}</dt><dd>${room === null ? '…' : t.waitingCount(room.waiting)}</dd></div>
         <div><dt>${t.insideNow}</dt><dd>${room === null ? '…' : t.waitingCount(room.active)}</dd></div>
         <div><dt>${t.freeNow}</dt><dd>${performance === null ? '…' : count(performance.remaining)}</dd></div>

@@ -20,19 +20,19 @@ export const t = texts({
     waitingCount: people,
     insideNow: 'Choosing now',
     freeNow: 'Places free',
-    freeCount: (free: number) => `${count(free)}`,
     roomOff: 'There is no waiting: choose your places at once.',
     choose: 'Choose your places',
     // Joining
     joining: 'Taking your place …',
     // Waiting
     yourPlace: 'Your place',
-    place: (position: number) => `${count(position)}`,
+    placeUnit: '',
     ahead: 'Ahead of you',
     aheadCount: (ahead: number) => (ahead === 0 ? 'nobody: you are next' : people(ahead)),
     progress: 'Progress since you joined',
-    progressValue: (passed: number, first: number) => `${count(passed)} of ${count(first)} places`,
-    eta: 'Time to go',
+    progressValue: (passed: number, first: number) =>
+      `You joined at ${count(first)}: ${count(passed)} ${passed === 1 ? 'place' : 'places'} forward so far.`,
+    eta: 'Estimated wait',
     etaUnknown: 'not known yet',
     number: 'Your number',
     way: 'Connection',
@@ -65,11 +65,11 @@ export const t = texts({
     stay: 'Keep my place',
     // Said
     saidJoined: (position: number, seconds: number | null) =>
-      `You have a place: ${count(position)}. ${seconds === null ? '' : `Time to go: ${roughly(seconds)}.`}`,
+      `You have a place: ${count(position)}. ${seconds === null ? '' : `Estimated wait: ${roughly(seconds)}.`}`,
     saidPlace: (position: number, seconds: number | null) =>
       position === 1
         ? 'You are next.'
-        : `Your place: ${count(position)}. ${seconds === null ? '' : `Time to go: ${roughly(seconds)}.`}`,
+        : `Your place: ${count(position)}. ${seconds === null ? '' : `Estimated wait: ${roughly(seconds)}.`}`,
     saidDraw: (when: string) => `You are in the draw. The room opens ${when}.`,
     // The turn
     turnTab: '(!) Your turn',
@@ -112,16 +112,16 @@ export const t = texts({
     waitingCount: (number: number) => `${count(number)}명`,
     insideNow: '좌석 선택 중',
     freeNow: '남은 자리',
-    freeCount: (free: number) => `${count(free)}석`,
     roomOff: '지금은 대기 없이 바로 자리를 선택할 수 있습니다.',
     choose: '자리 선택하기',
     joining: '순번을 받는 중입니다 …',
     yourPlace: '나의 대기 순서',
-    place: (position: number) => `${count(position)}번째`,
+    placeUnit: '번째',
     ahead: '내 앞 인원',
     aheadCount: (ahead: number) => (ahead === 0 ? '없음 (다음 차례입니다)' : `${count(ahead)}명`),
     progress: '대기 진행률',
-    progressValue: (passed: number, first: number) => `처음 ${count(first)}번째에서 ${count(passed)}명 줄었습니다`,
+    progressValue: (passed: number, first: number) =>
+      `처음 ${count(first)}번째에서 지금까지 ${count(passed)}명 줄었습니다.`,
     eta: '예상 대기 시간',
     etaUnknown: '아직 알 수 없음',
     number: '대기 번호',

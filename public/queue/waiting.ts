@@ -33,13 +33,13 @@ export function Waiting({ place, link, sale, isNewPlace, leave }: WaitingProps):
     ${link === 'lost' && html`<p class="notice bad lost">${t.lostNotice}</p>`}
     <${Warnings} performance=${sale.performance} ahead=${position === null ? null : position - 1} />
     <section class="card waiting ${link === 'lost' ? 'is-lost' : ''}">
+      <p class="way ${link}"><span class="hidden-visually">${t.way}: </span><span data-fact="way">${t[link]}</span></p>
       ${position === null ? html`<${Draw} opensAt=${opensAt} />` : html`<${Place} place=${place} position=${position} />`}
       <dl class="facts numbers">
         ${position !== null && html`<div><dt>${t.ahead}</dt><dd data-fact="ahead">${t.aheadCount(position - 1)}</dd></div>`}
         ${position !== null && html`<div><dt>${t.eta}</dt><dd>${place.etaSeconds === null ? t.etaUnknown : roughly(place.etaSeconds)}</dd></div>`}
         ${place.number !== null && html`<div><dt>${t.number}</dt><dd data-fact="number">${count(place.number)}</dd></div>`}
         ${sale.performance !== null && html`<div><dt>${t.freeNow}</dt><dd>${count(sale.performance.remaining)}</dd></div>`}
-        <div><dt>${t.way}</dt><dd class="way ${link}" data-fact="way">${t[link]}</dd></div>
       </dl>
       <p class="soft">${position === null ? t.drawKeep : t.keepOpen}</p>
     </section>
@@ -56,7 +56,10 @@ function Place({ place, position }: { readonly place: WaitingPlace; readonly pos
   const passed = first - position;
   return html`
     <h2 class="hidden-visually" tabindex="-1">${t.yourPlace}</h2>
-    <p class="place"><span class="soft">${t.yourPlace}</span> <span class="big" data-fact="place">${t.place(position)}</span></p>
+    <p class="place">
+      <span class="soft">${t.yourPlace}</span>
+      <span><span class="big" data-fact="place">${count(position)}</span><span class="unit">${t.placeUnit}</span></span>
+    </p>
     <p class="way-passed">
       <progress max=${first} value=${passed} aria-label=${t.progress}></progress>
       <span class="soft numbers">${t.progressValue(passed, first)}</span>
