@@ -254,6 +254,30 @@ describe('a place is kept, with its number and progress', () => {
   });
 });
 
+/**
+ * As a browser does it: a timer begun by a timer, five times in a row, is held back; here for good. One chain of the test's
+ * own shows that it is.
+ */
+const timersOfHiddenTab = `
+  const begin = setTimeout;
+  let depth = 0;
+  globalThis.setTimeout = (callback, ms, ...rest) => {
+    const own = depth + 1;
+    if (own > 5) return begin(() => {}, 2 ** 30);
+    return begin(() => {
+      depth = own;
+      // A task of its own: what the timer's own task begins, its microtasks too, comes before.
+      const { port1, port2 } = new MessageChannel();
+      port1.onmessage = () => { depth = 0; port1.close(); };
+      port2.postMessage(null);
+      callback(...rest);
+    }, ms);
+  };
+  globalThis.heldBack = true;
+  const chain = (left) => setTimeout(() => { if (left === 0) heldBack = false; else chain(left - 1); }, 1);
+  chain(7);
+`;
+
 const progressValue = "document.querySelector('progress').value";
 
 describe('where there is no WebSocket', () => {
@@ -273,6 +297,20 @@ describe('where there is no WebSocket', () => {
     await untilPlace(page, 1);
     await configure(url, id, {});
     await heading(page, 'It is your turn').waitFor();
+    expect(faults).toEqual([]);
+  });
+
+  it('a hidden tab goes on giving signs of life: no look waits for a timer that timers have begun', slow, async () => {
+    const id = await openRoom(url, paused);
+    const { page, faults } = await guest();
+    await page.addInitScript(`delete globalThis.WebSocket; ${timersOfHiddenTab}`);
+    let looks = 0;
+    page.on('request', (request) => {
+      if (request.url().endsWith('/tickets/current')) looks++;
+    });
+    await page.goto(pathOf(id));
+    await until('more looks than timers in a row that run freely', () => looks > 7, 120_000);
+    expect(await page.evaluate('heldBack')).toBe(true);
     expect(faults).toEqual([]);
   });
 });
