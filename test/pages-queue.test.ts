@@ -420,6 +420,7 @@ describe('whoever is not logged in', () => {
     await page.getByLabel('Password').fill('a long password');
     await page.getByRole('button', { name: 'Sign up', exact: true }).click();
     await untilPlace(page, 8);
+    expect(await page.evaluate('document.activeElement.textContent')).toBe('Your place');
     await page.getByRole('button', { name: 'Log out' }).click();
     await heading(page, 'Log in').waitFor();
     expect(faults).toEqual([]);

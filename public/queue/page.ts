@@ -135,12 +135,13 @@ function viewOf({ stand }: Visiting): string {
   return stand.status === 'joining' ? 'waiting' : stand.status;
 }
 
-/** Where the view is another one, the focus goes to its heading: what had it may be gone. */
+/** Where the view is another one, the focus goes to its heading, as soon as there is one: what had it may be gone. */
 function useMoveFocus(content: { readonly current: HTMLElement | null }, view: string): void {
   const before = useRef(view);
   useEffect(() => {
-    if (before.current === view) return;
+    const heading = content.current?.querySelector<HTMLElement>('h2[tabindex]');
+    if (before.current === view || heading === null || heading === undefined) return;
     before.current = view;
-    content.current?.querySelector<HTMLElement>('h2[tabindex]')?.focus();
-  }, [content, view]);
+    heading.focus();
+  });
 }
