@@ -1,7 +1,13 @@
-/** A page. */
+/** The waiting room of a performance: the place in the queue, and the way on when it is one's turn. */
 import { html } from 'htm/preact';
 import type { VNode } from 'preact';
-import { AuthForm } from '../lib/auth-form.ts';
-import { Shell, show } from '../lib/shell.ts';
+import { show } from '../lib/shell.ts';
+import { performanceIdOfPath } from '../lib/use.ts';
+import { Unknown, WaitingRoomPage } from './page.ts';
 
-show(html`<${Shell} title="queue"><h1>queue</h1><${AuthForm} /></${Shell}>` as VNode);
+const performanceId = performanceIdOfPath();
+show(
+  (performanceId === null
+    ? html`<${Unknown} />`
+    : html`<${WaitingRoomPage} performanceId=${performanceId} />`) as VNode,
+);

@@ -131,6 +131,24 @@ describe('waiting', () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
+  it('looks over HTTP a pause after the loss of the socket, whenever the pause before it began', async () => {
+    let isRefusing = false;
+    const onOpened = (socket: FakeSocket): void =>
+      queueMicrotask(() => (isRefusing ? socket.end(1006) : socket.accept()));
+    const run = start({ react: () => waiting(5), onOpened }, { pollMsMin: 5000, pollMsMax: 5000 });
+    await seconds(1);
+    run.last().say({ type: 'queue.position', performanceId, ...placeOf(5) });
+    await seconds(8);
+    isRefusing = true;
+    run.last().end(1006);
+    await seconds(4.9);
+    expect(run.looks()).toBe(0);
+    await seconds(0.2);
+    expect(run.looks()).toBe(1);
+    expect(run.transports).toEqual(['socket', 'polling']);
+    run.socket.close();
+  });
+
   it('is over at once when there is nothing to wait for', async () => {
     expect(await start({ react: () => ok({ status: 'open' }) }).wait).toEqual({ status: 'open' });
     expect(await start({ react: () => ok(admitted) }).wait).toEqual(admitted);

@@ -77,6 +77,8 @@ class PassWait {
   #isListening = false;
   #isAdmitted = false;
   #wake: () => void = () => {};
+  /** Begins the pause anew. */
+  #pauseAnew: () => void = () => {};
 
   constructor(client: FastpassClient, performanceId: number, options: WaitOptions) {
     this.#client = client;
@@ -123,7 +125,12 @@ class PassWait {
     const { pollMsMin = 2000, pollMsMax = 5000 } = this.#options;
     if (this.#isOver) return Promise.resolve();
     return new Promise((resolve) => {
-      const timer = setTimeout(resolve, between(pollMsMin, pollMsMax));
+      let timer: ReturnType<typeof setTimeout> | undefined;
+      this.#pauseAnew = () => {
+        clearTimeout(timer);
+        timer = setTimeout(resolve, between(pollMsMin, pollMsMax));
+      };
+      this.#pauseAnew();
       this.#wake = () => {
         clearTimeout(timer);
         resolve();
@@ -228,6 +235,9 @@ class PassWait {
         if (this.#place?.position === null) this.#isHeard = false;
       }),
       socket.onState(({ state }) => {
+        // A browser holds back what timers of a hidden tab begin, for up to a minute, and no sign of life may be as late as
+        // that: the pause that leads to the next one is begun by the loss itself, not by the pause before it.
+        if (state !== 'open' && this.#isHeard) this.#pauseAnew();
         if (state !== 'open') this.#isHeard = false;
         // For good, where the token has ended: HTTP says so.
         if (state === 'closed') this.#wake();
