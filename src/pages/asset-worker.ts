@@ -29,7 +29,8 @@ const packages: Readonly<Record<string, string>> = {
   'preact/hooks': 'preact/hooks',
   htm: 'htm',
   'htm/preact': 'htm/preact',
-  uplot: 'uplot',
+  // Its main file is of CommonJS, which browsers do not take.
+  uplot: 'uplot/dist/uPlot.esm.js',
 };
 
 /** The highest, 11, is a hundredth smaller and takes five times as long. */
