@@ -5,7 +5,7 @@ import type { EventRequest } from '../../src/client/index.ts';
 import { client } from '../lib/session.ts';
 import { ask } from './ask.ts';
 import type { AdminEvent } from './catalogue.ts';
-import { Check, Field, Sentence, useSubmit } from './form.ts';
+import { Check, Field, Sentence, useSubmit, WorkButton } from './form.ts';
 import { t } from './texts.ts';
 
 export interface EventFormProps {
@@ -30,7 +30,7 @@ export function EventForm({ onDone, onCancel }: EventFormProps): VNode {
       <${Check} name="isDemo" label=${t.isDemo} hint=${t.isDemoHint} />
       <${Sentence} text=${sentence} />
       <div class="row">
-        <button type="submit" class="primary" disabled=${isBusy}>${isBusy ? t.busy : t.createEvent}</button>
+        <${WorkButton} type="submit" kind="primary" isBusy=${isBusy}>${t.createEvent}</${WorkButton}>
         <button type="button" onClick=${onCancel}>${t.cancel}</button>
       </div>
     </form>

@@ -95,7 +95,7 @@ export interface Course<Name extends string> {
   readonly rows: Readonly<Record<Name, readonly Figure[]>>;
 }
 
-export const windowSeconds = 180;
+export const windowSeconds = 120;
 
 /** The last minutes of some figures. Where nothing was read for a while stands a gap, not a line across it. */
 export class CourseKeeper<Name extends string> implements Course<Name> {

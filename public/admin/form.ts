@@ -1,10 +1,11 @@
 /** Fields that show what is wrong with them, and the sending of a form. */
 import { html } from 'htm/preact';
-import type { RefObject, VNode } from 'preact';
+import type { ComponentChildren, RefObject, VNode } from 'preact';
 import { useEffect, useId, useRef, useState } from 'preact/hooks';
 import type { Problem } from '../../src/client/index.ts';
 import type { Asked } from './ask.ts';
-import { faultText } from './texts.ts';
+import { faultText } from './fault-text.ts';
+import { t } from './texts.ts';
 
 /** By the name of the field, which is its path in the body: `seating/rows`. */
 export type Faults = ReadonlyMap<string, string>;
@@ -53,6 +54,31 @@ export function Check({ name, label, hint, ...attributes }: CheckProps): VNode {
       ${hint !== undefined && html`<p class="hint" id=${id}>${hint}</p>`}
     </div>
   ` as VNode;
+}
+
+export interface WorkButtonProps {
+  readonly type: 'button' | 'submit';
+  readonly kind?: string;
+  readonly isBusy?: boolean;
+  /** Not possible now. */
+  readonly isOff?: boolean;
+  readonly onClick?: () => unknown;
+  readonly children: ComponentChildren;
+}
+
+/** A button that says when it is at work. It keeps the focus then, which one that is `disabled` would lose. */
+export function WorkButton({
+  type,
+  kind = '',
+  isBusy = false,
+  isOff = false,
+  onClick,
+  children,
+}: WorkButtonProps): VNode {
+  const isStill = isBusy || isOff;
+  const click = (event: Event): unknown => (isStill ? event.preventDefault() : onClick?.());
+  return html`<button type=${type} class=${kind} aria-disabled=${isStill ? 'true' : undefined} onClick=${click}>
+    ${isBusy ? t.busy : children}</button>` as VNode;
 }
 
 /** A sentence about the whole form. */

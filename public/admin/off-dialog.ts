@@ -4,7 +4,7 @@ import type { VNode } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { announce } from '../lib/announce.ts';
 import { count } from '../lib/format.ts';
-import { Sentence } from './form.ts';
+import { Sentence, WorkButton } from './form.ts';
 import type { PutOutcome } from './room-form.ts';
 import { t } from './texts.ts';
 
@@ -38,11 +38,11 @@ export function OffDialog({ waiting, turnOff, onClose }: OffDialogProps): VNode 
   return html`
     <dialog ref=${dialog} aria-labelledby="off-title" aria-describedby="off-text" onClose=${() => onClose(isOff.current)}>
       <h4 id="off-title">${t.offTitle}</h4>
-      <p id="off-text">${t.offText(count(waiting))}</p>
+      <p id="off-text">${waiting === 0 ? t.offTextEmpty : t.offText(count(waiting))}</p>
       <${Sentence} text=${sentence} />
       <div class="row">
         <button type="button" autofocus onClick=${() => dialog.current?.close()}>${t.cancel}</button>
-        <button type="button" class="danger" disabled=${isBusy} onClick=${confirm}>${isBusy ? t.busy : t.offYes}</button>
+        <${WorkButton} type="button" kind="danger" isBusy=${isBusy} onClick=${confirm}>${t.offYes}</${WorkButton}>
       </div>
     </dialog>
   ` as VNode;

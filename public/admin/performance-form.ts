@@ -6,7 +6,7 @@ import type { Performance, PerformanceRequest, SeatingRequest } from '../../src/
 import { parseMoney } from '../lib/format.ts';
 import { client } from '../lib/session.ts';
 import { ask } from './ask.ts';
-import { type Faults, Field, Sentence, useSubmit } from './form.ts';
+import { type Faults, Field, Sentence, useSubmit, WorkButton } from './form.ts';
 import { t } from './texts.ts';
 import { isoOfLocal } from './times.ts';
 
@@ -78,8 +78,8 @@ export function PerformanceForm({ eventId, onDone, onCancel }: PerformanceFormPr
     <form ref=${form} aria-labelledby="pane-title" onSubmit=${submit}>
       <div class="fields">
         <${Field} name="startsAt" label=${t.startsAt} faults=${faults} type="datetime-local" required max="9998-12-31T00:00" />
-        <${Field} name="bookingOpensAt" label=${t.bookingOpensAt} faults=${faults} type="datetime-local" max="9998-12-31T00:00" />
-        <${Field} name="bookingClosesAt" label=${t.bookingClosesAt} faults=${faults} type="datetime-local" max="9998-12-31T00:00" />
+        <${Field} name="bookingOpensAt" label=${t.bookingOpensAt} hint=${t.bookingOpensHint} faults=${faults} type="datetime-local" max="9998-12-31T00:00" />
+        <${Field} name="bookingClosesAt" label=${t.bookingClosesAt} hint=${t.bookingClosesHint} faults=${faults} type="datetime-local" max="9998-12-31T00:00" />
       </div>
       <p class="hint">${t.zone(Intl.DateTimeFormat().resolvedOptions().timeZone)}</p>
       <div class="fields">
@@ -105,7 +105,7 @@ export function PerformanceForm({ eventId, onDone, onCancel }: PerformanceFormPr
       </fieldset>
       <${Sentence} text=${sentence} />
       <div class="row">
-        <button type="submit" class="primary" disabled=${isBusy}>${isBusy ? t.busy : t.createPerformance}</button>
+        <${WorkButton} type="submit" kind="primary" isBusy=${isBusy}>${t.createPerformance}</${WorkButton}>
         <button type="button" onClick=${onCancel}>${t.cancel}</button>
       </div>
     </form>

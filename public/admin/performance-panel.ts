@@ -9,7 +9,7 @@ import { client } from '../lib/session.ts';
 import { ask } from './ask.ts';
 import type { AdminEvent } from './catalogue.ts';
 import { windowSeconds } from './figures.ts';
-import { Sentence } from './form.ts';
+import { Sentence, WorkButton } from './form.ts';
 import { Plot } from './plot.ts';
 import { RehearsalSection } from './rehearsal-section.ts';
 import { RoomSection } from './room-section.ts';
@@ -103,7 +103,7 @@ function WarmButton({ performanceId }: { readonly performanceId: number }): VNod
     announce(text);
   }
   return html`
-    <button type="button" disabled=${isBusy} onClick=${warm}>${isBusy ? t.busy : t.warm}</button>
+    <${WorkButton} type="button" isBusy=${isBusy} onClick=${warm}>${t.warm}</${WorkButton}>
     <p class="hint">${said === '' ? t.warmHint : said}</p>
     <${Sentence} text=${sentence} />
   ` as VNode;

@@ -38,11 +38,11 @@ function optionsFor(host: HTMLElement, show: (value: number) => string): uPlot.O
     height: heightPx,
     legend: { show: false },
     cursor: { show: false },
-    padding: [8, 4, 0, 0],
+    padding: [8, 4, 8, 0],
     scales: {
       x: { time: false, range: (_, __, end) => [end - windowSeconds, end] },
       // From 0 always: a line that fills its plot says nothing of how much it is.
-      y: { range: (_, __, highest) => [0, Math.max(1, (highest ?? 0) * 1.15)] },
+      y: { range: (_, __, highest) => [0, Math.max(2, (highest ?? 0) * 1.15)] },
     },
     axes: [
       { ...axis, show: false },

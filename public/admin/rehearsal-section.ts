@@ -5,7 +5,7 @@ import { useId, useState } from 'preact/hooks';
 import { announce } from '../lib/announce.ts';
 import { count, timeOfDay } from '../lib/format.ts';
 import { ask, usePoll } from './ask.ts';
-import { Field, Sentence, useSubmit } from './form.ts';
+import { Field, Sentence, useSubmit, WorkButton } from './form.ts';
 import { currentRehearsal, type Rehearsal, startRehearsal } from './rehearsal-calls.ts';
 import { t } from './texts.ts';
 import { milliseconds } from './words.ts';
@@ -43,11 +43,10 @@ export function RehearsalSection({ performanceId }: { readonly performanceId: nu
     <section class="card" aria-labelledby="rehearsal-title">
       <h3 id="rehearsal-title">${t.rehearsal}</h3>
       <p class="hint">${t.rehearsalHint}</p>
-      <form ref=${form} class="row" aria-label=${t.rehearsal} onSubmit=${submit}>
+      <form ref=${form} class="row rehearsal" aria-label=${t.rehearsal} onSubmit=${submit}>
         <${Field} name="people" label=${t.people} faults=${faults} type="number" inputmode="numeric" required min="10" max="1000" defaultValue="200" />
         <${Field} name="places" label=${t.placesEach} faults=${faults} type="number" inputmode="numeric" required min="1" max="10" defaultValue="2" />
-        <button type="submit" class="primary" disabled=${isBusy || isRunning}>
-          ${isBusy ? t.busy : isRunning ? t.running : t.start}</button>
+        <${WorkButton} type="submit" kind="primary" isBusy=${isBusy} isOff=${isRunning}>${isRunning ? t.running : t.start}</${WorkButton}>
       </form>
       <${Sentence} text=${sentence} />
       <${Sentence} text=${lost} />

@@ -4,7 +4,7 @@ import type { VNode } from 'preact';
 import type { Queue } from '../../src/client/index.ts';
 import { announce } from '../lib/announce.ts';
 import type { Asked } from './ask.ts';
-import { Check, Field, Sentence, useSubmit } from './form.ts';
+import { Check, Field, Sentence, useSubmit, WorkButton } from './form.ts';
 import { isTouched, type RoomDraft, type RoomSettings, requestOf } from './room-draft.ts';
 import { t } from './texts.ts';
 
@@ -47,15 +47,15 @@ export function RoomForm({ mode, base, draft, isConflict, onDraft, put, onDone, 
         ${number('admitPerSecond', t.admitPerSecondHint, { min: 0, max: 100_000, step: 'any', inputmode: 'decimal' })}
         ${number('maxActive', t.maxActiveHint, { min: 1, max: 10_000_000, inputmode: 'numeric' })}
         ${number('passSeconds', t.passSecondsHint, { min: 1, max: 86_400, inputmode: 'numeric' })}
-        <${Field} name="opensAt" label=${t.opensAt} faults=${faults} type="datetime-local" value=${draft.opensAt}
+        <${Field} name="opensAt" label=${t.opensAt} hint=${t.opensAtHint} faults=${faults} type="datetime-local" value=${draft.opensAt}
           onInput=${(event: InputEvent) => onDraft({ ...draft, opensAt: (event.currentTarget as HTMLInputElement).value })} />
       </div>
       <${Check} name="drawBeforeOpen" label=${t.drawBeforeOpen} checked=${draft.drawBeforeOpen}
         onChange=${(event: Event) => onDraft({ ...draft, drawBeforeOpen: (event.currentTarget as HTMLInputElement).checked })} />
       <${Sentence} text=${sentence} />
       <div class="row">
-        <button type="submit" class="primary" disabled=${isBusy || isConflict || isSame}>
-          ${isBusy ? t.busy : mode === 'on' ? t.apply : t.turnOn}</button>
+        <${WorkButton} type="submit" kind="primary" isBusy=${isBusy} isOff=${isConflict || isSame}>
+          ${mode === 'on' ? t.apply : t.turnOn}</${WorkButton}>
         ${isTouched(draft, base) && html`<button type="button" onClick=${onUndo}>${t.undo}</button>`}
         ${mode === 'on' && html`<button type="button" class="end" onClick=${onOff}>${t.turnOff}</button>`}
       </div>

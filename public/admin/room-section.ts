@@ -7,7 +7,7 @@ import { announce } from '../lib/announce.ts';
 import { count, dateTime } from '../lib/format.ts';
 import { client } from '../lib/session.ts';
 import { ask } from './ask.ts';
-import { Sentence } from './form.ts';
+import { Sentence, WorkButton } from './form.ts';
 import { OffDialog } from './off-dialog.ts';
 import { differencesOf, draftOf, isTouched, type RoomDraft, type RoomSettings, settingsOf } from './room-draft.ts';
 import { type PutOutcome, RoomForm } from './room-form.ts';
@@ -64,6 +64,14 @@ export function RoomSection({ performanceId, queue, onQueue }: RoomSectionProps)
     return done;
   }
 
+  /** The buttons for it go: the focus goes to the heading above them. */
+  const decide = (whose: 'theirs' | 'mine'): void => {
+    if (whose === 'theirs') begin(inForce);
+    setBase(inForce);
+    setIsAsked(false);
+    title.current?.focus();
+  };
+
   return html`
     <section class="card" aria-labelledby="room-title">
       <h3 id="room-title" ref=${title} tabindex="-1">${t.room} <${ModeBadge} queue=${queue} /></h3>
@@ -71,16 +79,9 @@ export function RoomSection({ performanceId, queue, onQueue }: RoomSectionProps)
         queue.mode === 'off' ? t.nobodyWaits : t.inForce(rate(queue.admitPerSecond), count(queue.maxActive))
       }${queue.mode === 'on' && queue.opensAt !== null && html` <span class="soft">${t.opensLater(dateTime(queue.opensAt))}</span>`}</p>
       ${queue.mode === 'on' && html`<${QuickRates} rateNow=${queue.admitPerSecond} onChange=${change} />`}
-      ${
-        isConflict &&
-        html`<${Conflict} before=${base} after=${inForce} names=${differences} onTake=${() => begin(inForce)}
-          onKeep=${() => {
-            setBase(inForce);
-            setIsAsked(false);
-          }} />`
-      }
+      ${isConflict && html`<${Conflict} before=${base} after=${inForce} names=${differences} onDecide=${decide} />`}
       <${RoomForm} mode=${queue.mode} base=${base} draft=${draft} isConflict=${isConflict} onDraft=${setDraft} put=${put}
-        onDone=${(done: Queue) => begin(settingsOf(done))} onUndo=${() => begin(inForce)} onOff=${() => setIsOffAsked(true)} />
+        onDone=${(done: Queue) => begin(settingsOf(done))} onUndo=${() => decide('theirs')} onOff=${() => setIsOffAsked(true)} />
       ${
         isOffAsked &&
         html`<${OffDialog} waiting=${queue.waiting} turnOff=${() => change({ mode: 'off' })} onClose=${(
@@ -132,7 +133,7 @@ function QuickRates({ rateNow, onChange }: QuickRatesProps): VNode {
   }
   const isPaused = rateNow === 0;
   const button = (label: string, to: number, isOff: boolean): unknown => html`
-    <button type="button" disabled=${isBusy || isOff} onClick=${() => set(to)}>${label}</button>
+    <${WorkButton} type="button" isOff=${isBusy || isOff} onClick=${() => set(to)}>${label}</${WorkButton}>
   `;
   return html`
     <div class="row quick" role="group" aria-label=${t.quick}>
@@ -153,11 +154,10 @@ interface ConflictProps {
   readonly before: RoomSettings;
   readonly after: RoomSettings;
   readonly names: readonly (keyof RoomSettings)[];
-  readonly onTake: () => void;
-  readonly onKeep: () => void;
+  readonly onDecide: (whose: 'theirs' | 'mine') => void;
 }
 
-function Conflict({ before, after, names, onTake, onKeep }: ConflictProps): VNode {
+function Conflict({ before, after, names, onDecide }: ConflictProps): VNode {
   return html`
     <div class="notice warn" role="alert">
       <p>${t.changedElsewhere}</p>
@@ -167,8 +167,8 @@ function Conflict({ before, after, names, onTake, onKeep }: ConflictProps): VNod
         )}
       </ul>
       <div class="row">
-        <button type="button" onClick=${onTake}>${t.takeTheirs}</button>
-        <button type="button" onClick=${onKeep}>${t.keepMine}</button>
+        <button type="button" onClick=${() => onDecide('theirs')}>${t.takeTheirs}</button>
+        <button type="button" onClick=${() => onDecide('mine')}>${t.keepMine}</button>
       </div>
     </div>
   ` as VNode;

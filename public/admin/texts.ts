@@ -1,5 +1,5 @@
 /** The texts of the control room. */
-import { language, texts } from '../lib/texts.ts';
+import { texts } from '../lib/texts.ts';
 
 export const t = texts({
   en: {
@@ -37,8 +37,10 @@ export const t = texts({
     createdEvent: (name: string) => `${name} is created. Add its first performance.`,
     newPerformanceOf: (name: string) => `New performance of ${name}`,
     startsAt: 'Starts',
-    bookingOpensAt: 'Booking opens (empty: at once)',
-    bookingClosesAt: 'Booking closes (empty: at the start)',
+    bookingOpensAt: 'Booking opens',
+    bookingOpensHint: 'Empty: at once.',
+    bookingClosesAt: 'Booking closes',
+    bookingClosesHint: 'Empty: when it starts.',
     zone: (zone: string) => `Times are those of ${zone}.`,
     price: 'Price of a place',
     priceFault: 'An amount such as 45 or 45.50.',
@@ -84,12 +86,13 @@ export const t = texts({
     halve: 'Halve',
     double: 'Double',
     admitPerSecond: 'Admitted a second',
-    admitPerSecondHint: '0 pauses; 0.5 is one in two seconds.',
+    admitPerSecondHint: '0 pauses; fractions are fine.',
     maxActive: 'Inside at once',
     maxActiveHint: 'Passes out at one time.',
     passSeconds: 'Seconds of a pass',
     passSecondsHint: 'How long one may choose.',
-    opensAt: 'Opens (empty: at once)',
+    opensAt: 'Opens',
+    opensAtHint: 'Empty: at once.',
     drawBeforeOpen: 'Shuffle all who come before it opens',
     turnOn: 'Turn on',
     apply: 'Apply',
@@ -109,7 +112,8 @@ export const t = texts({
     no: 'no',
     offTitle: 'Turn the waiting room off?',
     offText: (waiting: string) =>
-      `${waiting} wait now. All of them are let through at once, and nobody needs a pass any more. Their order cannot be brought back.`,
+      `Waiting now: ${waiting}. All of them are let through at once, and nobody needs a pass any more. Their order cannot be brought back.`,
+    offTextEmpty: 'Nobody waits now. From then on nobody needs a pass any more.',
     offYes: 'Turn off, let all in',
 
     figuresOfSale: 'This performance, live',
@@ -121,7 +125,7 @@ export const t = texts({
     holds: 'Holds a second',
     refusals: 'Refusals a second',
     depth: 'Memory queue',
-    p99: 'Slowest 1 % of holds (p99)',
+    p99: 'Answers to holds, p99',
     sockets: 'Sockets',
     milliseconds: (value: string) => `${value} ms`,
     unknown: '–',
@@ -192,8 +196,10 @@ export const t = texts({
     createdEvent: (name: string) => `${name} 행사를 등록했습니다. 첫 회차를 추가해 주세요.`,
     newPerformanceOf: (name: string) => `${name} 회차 등록`,
     startsAt: '시작 일시',
-    bookingOpensAt: '예매 시작 (비우면 즉시)',
-    bookingClosesAt: '예매 마감 (비우면 시작 시각)',
+    bookingOpensAt: '예매 시작',
+    bookingOpensHint: '비우면 바로 시작합니다.',
+    bookingClosesAt: '예매 마감',
+    bookingClosesHint: '비우면 시작 시각에 마감합니다.',
     zone: (zone: string) => `시간대: ${zone}`,
     price: '1석 가격',
     priceFault: '45 또는 45.50과 같은 금액을 입력해 주세요.',
@@ -244,7 +250,8 @@ export const t = texts({
     maxActiveHint: '동시에 유효한 입장권 수입니다.',
     passSeconds: '입장권 유효 시간(초)',
     passSecondsHint: '좌석을 고를 수 있는 시간입니다.',
-    opensAt: '입장 시작 (비우면 즉시)',
+    opensAt: '입장 시작',
+    opensAtHint: '비우면 바로 시작합니다.',
     drawBeforeOpen: '시작 전에 온 사람은 추첨으로 순서 결정',
     turnOn: '대기열 켜기',
     apply: '적용',
@@ -263,6 +270,7 @@ export const t = texts({
     yes: '예',
     no: '아니요',
     offTitle: '대기열을 끌까요?',
+    offTextEmpty: '지금 기다리는 사람이 없습니다. 끄면 더 이상 입장권이 필요하지 않습니다.',
     offText: (waiting: string) =>
       `지금 ${waiting}명이 기다리고 있습니다. 모두 한꺼번에 입장하며 더 이상 입장권이 필요하지 않습니다. 대기 순서는 되돌릴 수 없습니다.`,
     offYes: '끄고 모두 입장시키기',
@@ -313,27 +321,3 @@ export const t = texts({
     times: '선점 소요 시간',
   },
 });
-
-const known: Readonly<Record<string, string>> = texts<Record<string, string>>({
-  en: {
-    'must be after bookingOpensAt': 'Must be after the opening of the booking.',
-    'is required with drawBeforeOpen': 'To shuffle, say when it opens.',
-    'is required': 'Fill this in.',
-  },
-  ko: {
-    'must be after bookingOpensAt': '예매 시작보다 뒤여야 합니다.',
-    'is required with drawBeforeOpen': '추첨하려면 시작 시각을 입력해 주세요.',
-    'is required': '필수 항목입니다.',
-  },
-});
-
-/** What the gateway says of a field, in its own English words where there are no better ones. */
-export function faultText(message: string): string {
-  const sentence = known[message];
-  if (sentence !== undefined) return sentence;
-  const seatsMax = /^makes more than (\d+) seats$/.exec(message)?.[1];
-  if (language === 'ko') {
-    return seatsMax === undefined ? `입력값을 확인해 주세요 (${message}).` : `좌석이 ${seatsMax}석을 넘습니다.`;
-  }
-  return `${message.charAt(0).toUpperCase()}${message.slice(1)}.`;
-}
