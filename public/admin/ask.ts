@@ -26,13 +26,19 @@ export function within(ms: number, signal: AbortSignal): AbortSignal {
   return AbortSignal.any([signal, AbortSignal.timeout(ms)]);
 }
 
+/** Seconds of a clock that only goes on: half way through a question, whose answer is of some moment within it. */
+export function midwaySeconds(askedAtMs: number): number {
+  return (askedAtMs + performance.now()) / 2000;
+}
+
 function isHidden(): boolean {
   return document.visibilityState === 'hidden';
 }
 
 /**
- * Does `work` at once, and again `everyMs` after each begin (null: not at all); never twice at a time, not while the page is
- * hidden, and not past the component's end. `work` never throws; once the signal is aborted, nobody wants what it brings.
+ * Does `work` at once, and again `everyMs` after each begin (null: not at all), later where it took long; never twice at a
+ * time, not while the page is hidden, and not past the component's end. `work` never throws; once the signal is aborted,
+ * nobody wants what it brings.
  */
 export function usePoll(everyMs: number | null, work: (signal: AbortSignal) => Promise<void>): void {
   const latest = useRef(work);
@@ -50,7 +56,7 @@ export function usePoll(everyMs: number | null, work: (signal: AbortSignal) => P
       await latest.current(end.signal);
       isUnderWay = false;
       if (end.signal.aborted || isHidden()) return;
-      timer = setTimeout(() => void turn(), Math.max(0, everyMs - (performance.now() - startedAtMs)));
+      timer = setTimeout(() => void turn(), Math.max(everyMs / 2, everyMs - (performance.now() - startedAtMs)));
     };
     const onVisibility = (): void => {
       if (isHidden()) clearTimeout(timer);

@@ -3,7 +3,7 @@ import { html } from 'htm/preact';
 import type { VNode } from 'preact';
 import { useState } from 'preact/hooks';
 import { count } from '../lib/format.ts';
-import { usePoll, within } from './ask.ts';
+import { midwaySeconds, usePoll, within } from './ask.ts';
 import {
   CourseKeeper,
   type GatewayFigures as Figures,
@@ -87,6 +87,7 @@ export function GatewayFigures(): VNode {
   const [isMissing, setIsMissing] = useState(false);
 
   usePoll(isMissing ? everyMsWhileMissing : everyMs, async (signal) => {
+    const askedAtMs = performance.now();
     const scrape = await readMetrics(signal);
     if (signal.aborted) return;
     if (!(scrape instanceof Scrape)) {
@@ -94,7 +95,7 @@ export function GatewayFigures(): VNode {
       if (scrape === 'refused' || kept.losses >= lossesMax) setIsMissing(true);
       return;
     }
-    const reading = { atSeconds: performance.now() / 1000, value: scrape };
+    const reading = { atSeconds: midwaySeconds(askedAtMs), value: scrape };
     const now = gatewayFigures(kept.reading, reading);
     kept.reading = reading;
     kept.losses = 0;

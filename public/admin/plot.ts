@@ -48,7 +48,7 @@ function optionsFor(host: HTMLElement, show: (value: number) => string): uPlot.O
       { ...axis, show: false },
       {
         ...axis,
-        size: 48,
+        size: 56,
         space: 28,
         grid: { stroke: grid, width: 1 },
         values: (_, splits) => splits.map(show),

@@ -2,7 +2,7 @@
 import { useRef, useState } from 'preact/hooks';
 import type { Performance, Queue } from '../../src/client/index.ts';
 import { client } from '../lib/session.ts';
-import { ask, usePoll, within } from './ask.ts';
+import { ask, midwaySeconds, usePoll, within } from './ask.ts';
 import { admittedRate, type Course, CourseKeeper, type Reading } from './figures.ts';
 
 const everyMs = 1000;
@@ -31,6 +31,7 @@ export function useSale(performanceId: number): Sale {
 
   usePoll(everyMs, async (signal) => {
     const changesBefore = changes.current;
+    const askedAtMs = globalThis.performance.now();
     const options = { signal: within(answerMsMax, signal) };
     const [asked, askedQueue] = await Promise.all([
       ask(client.performance(performanceId, options)),
@@ -40,7 +41,7 @@ export function useSale(performanceId: number): Sale {
     if (asked.ok) setPerformance(asked.value);
     if (askedQueue.ok) {
       const now = askedQueue.value;
-      const reading = { atSeconds: globalThis.performance.now() / 1000, value: now };
+      const reading = { atSeconds: midwaySeconds(askedAtMs), value: now };
       const { waiting, active } = now;
       course.add(reading.atSeconds, { waiting, active, admitted: admittedRate(before.current, reading) });
       before.current = reading;
