@@ -3,7 +3,7 @@ import { html } from 'htm/preact';
 import type { VNode } from 'preact';
 import { PlacesList } from './places-list.ts';
 import { t } from './texts.ts';
-import type { Phase } from './use-holding.ts';
+import type { Yours } from './use-holding.ts';
 
 export function OverPanel({ onAgain }: { onAgain: () => void }): VNode {
   return html`
@@ -16,22 +16,26 @@ export function OverPanel({ onAgain }: { onAgain: () => void }): VNode {
 }
 
 export interface YoursPanelProps {
-  readonly phase: Phase & { readonly name: 'yours' };
+  readonly phase: Yours;
   readonly labelOf: (seat: number) => string;
   /** An account may have more than one reservation here. */
   readonly mayHaveMore: boolean;
   readonly onMore: () => void;
 }
 
-export function YoursPanel({ phase: { reservation, balance }, labelOf, mayHaveMore, onMore }: YoursPanelProps): VNode {
-  const isNew = balance !== null;
+export function YoursPanel({
+  phase: { reservation, isNew, balance },
+  labelOf,
+  mayHaveMore,
+  onMore,
+}: YoursPanelProps): VNode {
   return html`
     <section class="card yours" aria-labelledby="yours-title">
       <h2 id="yours-title" tabindex="-1">${isNew ? t.paidTitle : t.yoursTitle}</h2>
       <${PlacesList} places=${reservation} labelOf=${labelOf} />
       ${
         isNew
-          ? html`<p class="notice good">${t.paid(reservation.amount)} ${t.paidBalance(balance)}</p>`
+          ? html`<p class="notice good">${t.paid(reservation.amount)} ${balance !== null && t.paidBalance(balance)}</p>`
           : html`<p class="soft">${mayHaveMore ? t.paid(reservation.amount) : t.yours(reservation.amount)}</p>`
       }
       <div class="row">

@@ -77,7 +77,7 @@ export function HoldPanel({ held, labelOf, holding, onGivenBack }: HoldPanelProp
       if (!result.ok && result.status >= 500) return setFault(sentenceOf(result.problem));
       key.current.answered();
       if (!result.ok) return refuse(result.problem);
-      holding.become({ name: 'yours', reservation: held, balance: result.value.balance });
+      holding.become({ name: 'yours', reservation: held, isNew: true, balance: result.value.balance });
     });
   const giveBack = (): Promise<void> =>
     doing('givingBack', async () => {

@@ -19,7 +19,10 @@ const aisleWidth = 1;
 const sectionGap = 4;
 /** Left of each section: the letters of its rows. */
 const rowNameWidth = 2;
-const stageHeight = 3;
+/** A large hall has a large stage: it is to be seen when all of it is. */
+const stageHeightMin = 2;
+const stageShare = 0.06;
+const stageGap = 1.5;
 const margin = 1;
 /** A block is about as wide: nobody climbs over more than half of it. */
 const blockWidth = 14;
@@ -59,6 +62,7 @@ export class Layout {
   readonly sections: number;
   readonly linesPerSection: number;
   readonly stage: { readonly x: number; readonly y: number; readonly width: number; readonly height: number };
+  readonly #top: number;
   readonly #linesPerRow: number;
   readonly #sectionWidth: number;
   readonly #columnStarts: Float64Array;
@@ -84,13 +88,12 @@ export class Layout {
     this.#lineStarts = startsOf(this.linesPerSection, bandHeight).starts;
     this.#sectionWidth = rowNameWidth + columns.starts[this.lineLength - 1]! + 1;
     this.width = 2 * margin + this.sections * this.#sectionWidth + (this.sections - 1) * sectionGap + rowNameWidth;
-    this.height = this.#top + this.#lineStarts[this.linesPerSection - 1]! + 1 + margin;
+    const depth = this.#lineStarts[this.linesPerSection - 1]! + 1;
+    const stageHeight = Math.max(stageHeightMin, depth * stageShare);
+    this.#top = margin + stageHeight + stageGap;
+    this.height = this.#top + depth + margin;
     const stageWidth = Math.max(6, this.width * 0.5);
-    this.stage = { x: (this.width - stageWidth) / 2, y: margin, width: stageWidth, height: stageHeight - 1 };
-  }
-
-  get #top(): number {
-    return margin + stageHeight + 1;
+    this.stage = { x: (this.width - stageWidth) / 2, y: margin, width: stageWidth, height: stageHeight };
   }
 
   /** The line of a seat, and where in it. */

@@ -48,7 +48,7 @@ export function Sale({ performance, name, store, etag }: SaleProps): VNode {
   const login = useLogin();
   const [note, setNote] = useState('');
   const holding = useHolding(performance, login);
-  const { phase, become, show } = holding;
+  const { phase, become } = holding;
   const isChoosing = phase.name === 'choosing';
   const [room, askRoom] = useRoom(performance.performanceId, login, isChoosing);
   const ownId = phase.name === 'held' ? phase.held.reservationId : '';
@@ -56,9 +56,10 @@ export function Sale({ performance, name, store, etag }: SaleProps): VNode {
     onExpired: (id) => {
       if (id === ownId) become({ name: 'over' });
     },
-    // This page knows by its own answer; another window's payment is looked up.
+    // Paid in this window or another one; here the answer follows, with the balance.
     onConfirmed: (id) => {
-      if (id === ownId) void show(id).catch(() => holding.look());
+      if (phase.name === 'held' && id === ownId)
+        become({ name: 'yours', reservation: phase.held, isNew: true, balance: null });
     },
   });
   useFocusOn(phase.name);

@@ -5,7 +5,7 @@ import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/ho
 import { announce } from '../lib/announce.ts';
 import { count, money } from '../lib/format.ts';
 import { coloursEvent } from '../lib/shell.ts';
-import { isCursorKey, moveCursor } from './cursor.ts';
+import { type CursorKey, isCursorKey, moveCursor } from './cursor.ts';
 import type { Layout } from './layout.ts';
 import { listenToPointers, zoomStep } from './map-input.ts';
 import { coloursOf, drawSeat, type Look, looks } from './map-painter.ts';
@@ -34,8 +34,11 @@ interface Tip {
 export function SeatMap({ layout, store, counts, mine, onChoose }: SeatMapProps): VNode {
   const canvas = useRef<HTMLCanvasElement>(null);
   const view = useRef<MapView | null>(null);
+  const lastCursor = useRef(0);
   // What listeners of the canvas call is always of the last drawing.
   const now = useRef({ mine, onChoose });
+  now.current = { mine, onChoose };
+  const drawn = useRef(mine);
   const [tip, setTip] = useState<Tip | null>(null);
 
   const lookOf = (seat: number): Look => (now.current.mine.has(seat) ? 'mine' : statusLooks[store.statusOf(seat)]!);
@@ -60,6 +63,7 @@ export function SeatMap({ layout, store, counts, mine, onChoose }: SeatMapProps)
       showTip(seat);
     };
     const choose = (seat: number): void => {
+      lastCursor.current = seat;
       if (map.cursor !== 0) map.cursor = seat;
       now.current.onChoose(seat);
     };
@@ -74,10 +78,9 @@ export function SeatMap({ layout, store, counts, mine, onChoose }: SeatMapProps)
   }, [layout, store]);
 
   useLayoutEffect(() => {
-    const before = now.current.mine;
-    now.current = { mine, onChoose };
-    view.current?.seatsChanged([...before, ...mine]);
-  });
+    view.current?.seatsChanged([...drawn.current, ...mine]);
+    drawn.current = mine;
+  }, [mine]);
 
   const moveTo = (seat: number): void => {
     view.current!.cursor = seat;
@@ -103,12 +106,20 @@ export function SeatMap({ layout, store, counts, mine, onChoose }: SeatMapProps)
     setTip(null);
   };
 
+  /** Where the keyboard begins: where it was, or was clicked; at something of one's own; in front. */
+  const startSeat = (): number => {
+    const [first = 1] = mine;
+    return lastCursor.current || first;
+  };
   const onKeyDown = (event: KeyboardEvent): void => {
     const map = view.current!;
     if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const isMove = isCursorKey(event.key);
+    const isChoice = event.key === 'Enter' || event.key === ' ';
     if (event.shiftKey && event.key.startsWith('Arrow')) pan(event.key);
-    else if (isCursorKey(event.key)) moveTo(moveCursor(layout, map.cursor, event.key));
-    else if (event.key === 'Enter' || event.key === ' ') now.current.onChoose(map.cursor);
+    else if ((isMove || isChoice) && map.cursor === 0) moveTo(startSeat());
+    else if (isMove) moveTo(moveCursor(layout, map.cursor, event.key as CursorKey));
+    else if (isChoice) now.current.onChoose(map.cursor);
     else if (event.key === '+' || event.key === '=') zoom(zoomStep);
     else if (event.key === '-') zoom(1 / zoomStep);
     else if (event.key === '0') fit();
@@ -118,22 +129,19 @@ export function SeatMap({ layout, store, counts, mine, onChoose }: SeatMapProps)
   const onFocus = (): void => {
     const element = canvas.current!;
     // A click has a place of its own, and needs no cursor.
-    if (!element.matches(':focus-visible')) return;
-    const [first = 1] = mine;
-    moveTo(lastCursor.current || first);
+    if (element.matches(':focus-visible')) moveTo(startSeat());
   };
   const onBlur = (): void => {
-    lastCursor.current = view.current!.cursor;
+    lastCursor.current = view.current!.cursor || lastCursor.current;
     view.current!.cursor = 0;
     setTip(null);
   };
-  const lastCursor = useRef(0);
 
   return html`
     <section class="map" aria-label=${t.map}>
       <div class="map-frame">
         <canvas class="map-canvas" ref=${canvas} tabindex="0" role="application" aria-label=${t.mapLabel}
-          aria-describedby="map-help" onKeyDown=${onKeyDown} onFocus=${onFocus} onBlur=${onBlur}></canvas>
+          aria-describedby="map-help" style=${{ aspectRatio: `${layout.width} / ${layout.height}` }} onKeyDown=${onKeyDown} onFocus=${onFocus} onBlur=${onBlur}></canvas>
         ${tip !== null && html`<${SeatTip} tip=${tip} text=${sentenceOf(tip.seat)} />`}
         <div class="map-buttons">
           <button type="button" aria-label=${t.zoomIn} title=${t.zoomIn} onClick=${() => zoom(zoomStep)}>+</button>

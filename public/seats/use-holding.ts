@@ -26,8 +26,16 @@ export type Phase =
   | { readonly name: 'choosing' }
   | { readonly name: 'held'; readonly held: HeldPlaces }
   | { readonly name: 'over' }
-  /** `balance` where it was paid just now, on this page. */
-  | { readonly name: 'yours'; readonly reservation: Reservation | HeldPlaces; readonly balance: number | null };
+  | Yours;
+
+export interface Yours {
+  readonly name: 'yours';
+  readonly reservation: Reservation | HeldPlaces;
+  /** Paid just now, on this page. */
+  readonly isNew: boolean;
+  /** After the payment, where its answer has come. */
+  readonly balance: number | null;
+}
 
 export interface Holding {
   readonly phase: Phase;
@@ -41,6 +49,7 @@ export interface Holding {
 }
 
 const listLimit = 100;
+const yours = { name: 'yours', balance: null } as const;
 
 function heldOf(reservation: Reservation): Phase {
   return { name: 'held', held: { ...reservation, endsAtMs: Date.parse(reservation.expiresAt) } };
@@ -59,7 +68,7 @@ async function find({ performanceId, maxReservationsPerUser }: Performance, sign
     const [first] = own;
     if (first === undefined) continue;
     if (status === 'HELD') return heldOf(first);
-    if (own.length >= maxReservationsPerUser) return { name: 'yours', reservation: first, balance: null };
+    if (own.length >= maxReservationsPerUser) return { name: 'yours', reservation: first, isNew: false, balance: null };
   }
   return { name: 'choosing' };
 }
@@ -88,12 +97,14 @@ export function useHolding(performance: Performance, login: Login | null): Holdi
       return become({ name: 'failed', sentence: sentenceOf(result.problem) });
     }
     const reservation = result.value;
+    const isHeldHere = (now: Phase): boolean => now.name === 'held' && now.held.reservationId === reservationId;
     if (reservation.status === 'HELD') {
       // One that is shown already keeps its own count.
-      const isShown = (now: Phase): boolean => now.name === 'held' && now.held.reservationId === reservationId;
-      become((now) => (isShown(now) ? now : heldOf(reservation)));
+      become((now) => (isHeldHere(now) ? now : heldOf(reservation)));
     }
-    if (reservation.status === 'CONFIRMED') become({ name: 'yours', reservation, balance: null });
+    if (reservation.status === 'CONFIRMED') {
+      become((now) => (now.name === 'yours' ? now : { ...yours, reservation, isNew: isHeldHere(now) }));
+    }
     if (reservation.status === 'EXPIRED') become({ name: 'over' });
     if (reservation.status === 'CANCELLED') become({ name: 'choosing' });
   }, []);
