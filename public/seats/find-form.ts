@@ -19,19 +19,15 @@ export interface FindFormProps {
   readonly isDisabled: boolean;
 }
 
-interface Said {
-  readonly text: string;
-  readonly isFault: boolean;
-}
-
 export function FindForm({ layout, store, chosen, seatsMax, onChoose, isDisabled }: FindFormProps): VNode {
   const [together, setTogether] = useState(2);
-  const [said, setSaid] = useState<Said | null>(null);
+  const [fault, setFault] = useState('');
   const labels = useMemo(() => new LabelIndex(store.size, (seat) => store.labelOf(seat)), [store]);
   const textOf = (seats: readonly number[]): string => seats.map((seat) => store.labelOf(seat)).join(', ');
 
   const say = (text: string, isFault: boolean): void => {
-    setSaid({ text, isFault });
+    // What was found is in the choice, for who sees it.
+    setFault(isFault ? text : '');
     announce(text);
   };
 
@@ -41,10 +37,8 @@ export function FindForm({ layout, store, chosen, seatsMax, onChoose, isDisabled
     if (seats.length === 0) return say(t.soldOut, true);
     onChoose(seats);
     const fewer = seats.length < together ? `${t.foundFewer(seats.length)} ` : '';
-    say(
-      fewer + (isTogether || seats.length === 1 ? t.found(textOf(seats)) : t.foundApart(textOf(seats))),
-      fewer !== '',
-    );
+    if (isTogether || seats.length === 1) say(fewer + t.found(textOf(seats)), fewer !== '');
+    else say(fewer + t.foundApart(textOf(seats)), true);
   };
 
   const add = (event: SubmitEvent): void => {
@@ -85,7 +79,7 @@ export function FindForm({ layout, store, chosen, seatsMax, onChoose, isDisabled
         </label>
         <button type="submit" disabled=${isDisabled}>${t.typedButton}</button>
       </form>
-      ${said !== null && html`<p class=${`notice ${said.isFault ? 'warn' : 'good'}`}>${said.text}</p>`}
+      ${fault !== '' && html`<p class="notice warn">${fault}</p>`}
     </section>
   ` as VNode;
 }

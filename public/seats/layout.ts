@@ -89,7 +89,8 @@ export class Layout {
     this.#sectionWidth = rowNameWidth + columns.starts[this.lineLength - 1]! + 1;
     this.width = 2 * margin + this.sections * this.#sectionWidth + (this.sections - 1) * sectionGap + rowNameWidth;
     const depth = this.#lineStarts[this.linesPerSection - 1]! + 1;
-    const stageHeight = Math.max(stageHeightMin, depth * stageShare);
+    // In quarters, which numbers hold exactly: a point on the edge of a seat is on that seat.
+    const stageHeight = Math.max(stageHeightMin, Math.ceil(depth * stageShare * 4) / 4);
     this.#top = margin + stageHeight + stageGap;
     this.height = this.#top + depth + margin;
     const stageWidth = Math.max(6, this.width * 0.5);

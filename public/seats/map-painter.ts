@@ -6,27 +6,15 @@
  * 1200 x 640: 4.2 ms a frame in the middle of several runs beside other work; zoomed in less.
  */
 import type { Layout } from './layout.ts';
+import { type Colours, type Look, looks } from './map-colours.ts';
 import type { Size, View } from './viewport.ts';
 
-/** As the legend has them; the first three in the order of the store's states. */
-export const looks = ['free', 'held', 'taken', 'mine'] as const;
-export type Look = (typeof looks)[number];
-
-/** Below this size a shape is no more than a dot of colour. */
+/** CSS pixels. Below this size a shape is no more than a dot of colour. */
 const shapeSizeMin = 7;
 const labelSizeMin = 24;
 const rowNameSizeMin = 10;
 /** Seats smaller than this are drawn several in one, so that the work of a frame has a limit. */
 const dotSizeMin = 2.5;
-
-export interface Colours {
-  readonly seat: Readonly<Record<Look, string>>;
-  readonly card: string;
-  readonly ink: string;
-  readonly soft: string;
-  readonly line: string;
-  readonly accent: string;
-}
 
 export interface Scene {
   readonly layout: Layout;
@@ -36,24 +24,6 @@ export interface Scene {
   /** 0 for none. */
   readonly cursor: number;
   readonly hovered: number;
-}
-
-/** The colours as they are now: of an element, since a canvas knows no names of them. */
-export function coloursOf(element: HTMLElement): Colours {
-  const read = (name: string): string => {
-    element.style.color = `var(--${name})`;
-    return getComputedStyle(element).color;
-  };
-  const colours = {
-    seat: { free: read('seat-free'), held: read('seat-held'), taken: read('seat-taken'), mine: read('seat-mine') },
-    card: read('card'),
-    ink: read('ink'),
-    soft: read('ink-soft'),
-    line: read('line'),
-    accent: read('accent'),
-  };
-  element.style.color = '';
-  return colours;
 }
 
 /** One seat, `size` pixels wide with the space around it. */
@@ -85,8 +55,8 @@ export function drawSeat(context: CanvasRenderingContext2D, look: Look, size: nu
   }
   context.roundRect(gap, gap, inner, inner, size * 0.22);
   context.fill();
-  if (look !== 'mine' || size >= labelSizeMin * 1.6) return;
-  context.strokeStyle = colours.card;
+  if (look !== 'mine') return;
+  context.strokeStyle = colours.onSeat.mine;
   context.beginPath();
   context.moveTo(size * 0.3, size * 0.52);
   context.lineTo(size * 0.44, size * 0.66);
@@ -99,6 +69,8 @@ export class Painter {
   readonly #sprites = new Map<Look, HTMLCanvasElement>();
   #colours: Colours;
   #spriteSize = 0;
+  /** Device pixels a CSS pixel. */
+  #ratio = 1;
 
   constructor(context: CanvasRenderingContext2D, colours: Colours) {
     this.#context = context;
@@ -110,11 +82,12 @@ export class Painter {
     this.#spriteSize = 0;
   }
 
-  /** All that is seen. `ratio`: device pixels a CSS pixel. */
+  /** All that is seen. */
   paint(scene: Scene, view: View, screen: Size, ratio: number): void {
     const context = this.#context;
     context.setTransform(1, 0, 0, 1, 0, 0);
     context.clearRect(0, 0, context.canvas.width, context.canvas.height);
+    this.#ratio = ratio;
     const scale = view.scale * ratio;
     this.#prepare(Math.max(1, Math.round(scale)));
     this.#paintStage(scene, view, scale);
@@ -136,6 +109,7 @@ export class Painter {
   /** Some seats again, the view as it was; false where this size is drawn several in one. */
   paintSeats(scene: Scene, view: View, ratio: number, seats: Iterable<number>): boolean {
     if (view.scale < dotSizeMin) return false;
+    this.#ratio = ratio;
     const scale = view.scale * ratio;
     this.#prepare(Math.max(1, Math.round(scale)));
     for (const seat of seats) {
@@ -187,13 +161,12 @@ export class Painter {
   #paintSeat(scene: Scene, seat: number, x: number, y: number): void {
     const size = this.#spriteSize;
     const look = scene.lookOf(seat);
-    if (size < shapeSizeMin) return this.#dot(look, x, y, size > 2 ? size - 1 : size);
+    if (size < shapeSizeMin * this.#ratio) return this.#dot(look, x, y, size > 2 ? size - 1 : size);
     this.#context.drawImage(this.#sprites.get(look)!, x, y);
-    if (size < labelSizeMin) return;
+    if (size < labelSizeMin * this.#ratio || look === 'taken' || look === 'mine') return;
     const label = scene.labelOf(seat);
-    this.#context.fillStyle = look === 'free' || look === 'mine' ? this.#colours.card : this.#colours.soft;
-    if (look === 'taken' || (look === 'mine' && size < labelSizeMin * 1.6)) return;
-    this.#text(label.slice(label.lastIndexOf('-') + 1), x + size / 2, y + size / 2, size * 0.36);
+    this.#context.fillStyle = look === 'free' ? this.#colours.onSeat.free : this.#colours.soft;
+    this.#text(label.slice(label.lastIndexOf('-') + 1), x + size / 2, y + size / 2, size * 0.38);
   }
 
   /** Too small for a shape: taken ones are fainter by being smaller. */
@@ -222,7 +195,7 @@ export class Painter {
     context.roundRect(x, y, stage.width * scale, stage.height * scale, [corner / 3, corner / 3, corner, corner]);
     context.fill();
     context.fillStyle = this.#colours.ink;
-    const size = Math.min(stage.height * scale * 0.5, 28 * (scale / view.scale), (stage.width * scale) / 6);
+    const size = Math.min(stage.height * scale * 0.5, 28 * this.#ratio, (stage.width * scale) / 6);
     if (size >= 7) this.#text(stageText, x + (stage.width * scale) / 2, y + (stage.height * scale) / 2, size);
   }
 
@@ -242,7 +215,7 @@ export class Painter {
       if (seat === 0 || !layout.startsRow(at)) continue;
       const label = labelOf(seat);
       const y = (layout.lineY(line) - view.y + 0.5) * scale;
-      this.#text(label.slice(0, label.lastIndexOf('-')), x, y, Math.min(scale * 0.5, 16 * (scale / view.scale)));
+      this.#text(label.slice(0, label.lastIndexOf('-')), x, y, Math.min(scale * 0.5, 16 * this.#ratio));
     }
   }
 
@@ -252,10 +225,10 @@ export class Painter {
     for (const seat of new Set([hovered, cursor])) {
       if (seat === 0) continue;
       const place = layout.placeOf(seat);
-      const size = Math.max(this.#spriteSize, 9);
+      const size = Math.max(this.#spriteSize, 9 * this.#ratio);
       const middle = (value: number): number => Math.round(value * scale) + (this.#spriteSize - size) / 2;
       context.strokeStyle = this.#colours.ink;
-      context.lineWidth = seat === cursor ? Math.max(2, scale / view.scale + scale * 0.05) : scale / view.scale;
+      context.lineWidth = seat === cursor ? 2 * this.#ratio : this.#ratio;
       context.beginPath();
       context.roundRect(middle(place.x - view.x), middle(place.y - view.y), size, size, size * 0.24);
       context.stroke();

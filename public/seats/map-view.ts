@@ -4,7 +4,8 @@
  */
 
 import type { Layout } from './layout.ts';
-import { coloursOf, type Look, Painter, type Scene } from './map-painter.ts';
+import { coloursOf, type Look } from './map-colours.ts';
+import { Painter, type Scene } from './map-painter.ts';
 import { clampView, fitScale, fitView, panBy, reveal, type Size, type View, zoomAt } from './viewport.ts';
 
 export interface MapSource {

@@ -134,16 +134,23 @@ function SeatedSale({ state, store }: { state: SaleState; store: SeatStore }): V
     if (wasAsked && isLoggedIn) void reserve.hold({ seats });
   };
   const labelOf = (seat: number): string => store.labelOf(seat);
+  const isSoldOut = live.remaining === 0 && choice.chosen.length === 0;
   return html`
     <div class="sale">
       <${SeatMap} layout=${layout} store=${store} counts=${live.counts} mine=${mine} onChoose=${edit(choice.toggle)} />
       <${Panel} state=${state} labelOf=${labelOf}>
-        ${live.remaining === 0 && choice.chosen.length === 0 && html`<${SoldOut} />`}
-        <${FindForm} layout=${layout} store=${store} chosen=${choice.chosen} seatsMax=${seatsMax}
-          onChoose=${edit(choice.choose)} isDisabled=${isFixed} />
-        <${ChoicePanel} store=${store} chosen=${choice.chosen} lost=${choice.lost} reserve=${reserve} canHold=${isLoggedIn}
+        ${
+          isSoldOut
+            ? html`<${SoldOut} />`
+            : html`<${FindForm} layout=${layout} store=${store} chosen=${choice.chosen} seatsMax=${seatsMax}
+                onChoose=${edit(choice.choose)} isDisabled=${isFixed} />`
+        }
+        ${
+          (!isSoldOut || choice.lost !== null) &&
+          html`<${ChoicePanel} store=${store} chosen=${choice.chosen} lost=${choice.lost} reserve=${reserve} canHold=${isLoggedIn}
           onDrop=${edit(choice.toggle)} onDropAll=${() => choice.choose([])}
-          onTakeOffer=${takeOffer} onLeaveOffer=${choice.leaveOffer} />
+          onTakeOffer=${takeOffer} onLeaveOffer=${choice.leaveOffer} />`
+        }
       </${Panel}>
     </div>
   ` as VNode;

@@ -7,8 +7,9 @@ import { count, money } from '../lib/format.ts';
 import { coloursEvent } from '../lib/shell.ts';
 import { type CursorKey, isCursorKey, moveCursor } from './cursor.ts';
 import type { Layout } from './layout.ts';
+import { coloursOf, type Look, looks } from './map-colours.ts';
 import { listenToPointers, zoomStep } from './map-input.ts';
-import { coloursOf, drawSeat, type Look, looks } from './map-painter.ts';
+import { drawSeat } from './map-painter.ts';
 import { MapView } from './map-view.ts';
 import type { Counts, SeatStore } from './seat-store.ts';
 import { t } from './texts.ts';
@@ -143,13 +144,15 @@ export function SeatMap({ layout, store, counts, mine, onChoose }: SeatMapProps)
         <canvas class="map-canvas" ref=${canvas} tabindex="0" role="application" aria-label=${t.mapLabel}
           aria-describedby="map-help" style=${{ aspectRatio: `${layout.width} / ${layout.height}` }} onKeyDown=${onKeyDown} onFocus=${onFocus} onBlur=${onBlur}></canvas>
         ${tip !== null && html`<${SeatTip} tip=${tip} text=${sentenceOf(tip.seat)} />`}
+      </div>
+      <div class="map-bar">
+        <${Legend} counts=${counts} mine=${mine.size} />
         <div class="map-buttons">
           <button type="button" aria-label=${t.zoomIn} title=${t.zoomIn} onClick=${() => zoom(zoomStep)}>+</button>
           <button type="button" aria-label=${t.zoomOut} title=${t.zoomOut} onClick=${() => zoom(1 / zoomStep)}>−</button>
           <button type="button" aria-label=${t.fit} title=${t.fit} onClick=${fit}>⤢</button>
         </div>
       </div>
-      <${Legend} counts=${counts} mine=${mine.size} />
       <p id="map-help" class="map-help soft">${t.mapHelp}</p>
     </section>
   ` as VNode;

@@ -35,7 +35,7 @@ export function useChoice(layout: Layout, store: SeatStore, isWatching: boolean)
   const lose = (seats: readonly number[], wasAsked: boolean): void => {
     const kept = chosen.filter((seat) => !seats.includes(seat));
     // Lost before, and nothing chosen for them yet: they count still.
-    const all = [...new Set([...(lost?.seats ?? []), ...seats])];
+    const all = [...new Set([...(lost?.seats ?? []), ...seats])].sort((a, b) => a - b);
     const offer = nearestFree(layout, (seat) => store.isFree(seat) && !kept.includes(seat) && !all.includes(seat), all);
     setChosen(kept);
     setLost({ seats: all, offer, wasAsked: wasAsked || lost?.wasAsked === true });
