@@ -46,3 +46,4 @@ export {
 } from './socket.ts';
 export type { FetchInit, FetchLike, ResponseLike, RetryOptions } from './transport.ts';
 export type * from './types.ts';
+export { newKey } from './wait.ts';
