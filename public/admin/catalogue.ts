@@ -1,15 +1,12 @@
 /** Events and their performances, as the list at the side has them. */
 import { useCallback, useEffect, useState } from 'preact/hooks';
-import type { Event, Performance } from '../../src/client/index.ts';
+import type { Performance, Event as SaleEvent } from '../../src/client/index.ts';
 import { client } from '../lib/session.ts';
 import { ask } from './ask.ts';
 
-/** Gateways from before rehearsals say nothing of them. */
-export type AdminEvent = Event & { readonly isDemo?: boolean };
-
 export interface Catalogue {
   /** Null until they are read. */
-  readonly events: readonly AdminEvent[] | null;
+  readonly events: readonly SaleEvent[] | null;
   /** By event; those that were asked for. */
   readonly performances: ReadonlyMap<number, readonly Performance[]>;
   /** Why something could not be read; empty for nothing. */
@@ -19,7 +16,7 @@ export interface Catalogue {
 }
 
 export function useCatalogue(): Catalogue {
-  const [events, setEvents] = useState<readonly AdminEvent[] | null>(null);
+  const [events, setEvents] = useState<readonly SaleEvent[] | null>(null);
   const [performances, setPerformances] = useState<ReadonlyMap<number, readonly Performance[]>>(new Map());
   const [sentence, setSentence] = useState('');
 

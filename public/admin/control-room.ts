@@ -2,9 +2,9 @@
 import { html } from 'htm/preact';
 import type { VNode } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
-import type { Performance } from '../../src/client/index.ts';
+import type { Performance, Event as SaleEvent } from '../../src/client/index.ts';
 import { announce } from '../lib/announce.ts';
-import { type AdminEvent, useCatalogue } from './catalogue.ts';
+import { useCatalogue } from './catalogue.ts';
 import { EventForm } from './event-form.ts';
 import { EventList } from './event-list.ts';
 import { GatewayFigures, HealthLine } from './gateway-figures.ts';
@@ -15,7 +15,7 @@ import { t } from './texts.ts';
 type Chosen =
   | { readonly kind: 'nothing' }
   | { readonly kind: 'newEvent' }
-  | { readonly kind: 'newPerformance'; readonly event: AdminEvent }
+  | { readonly kind: 'newPerformance'; readonly event: SaleEvent }
   | { readonly kind: 'performance'; readonly performanceId: number };
 
 const nothing: Chosen = { kind: 'nothing' };
@@ -61,7 +61,7 @@ export function ControlRoom(): VNode {
     location.hash = `performance-${performanceId}`;
     setChosen({ kind: 'performance', performanceId });
   };
-  const onEventDone = (event: AdminEvent): void => {
+  const onEventDone = (event: SaleEvent): void => {
     announce(t.createdEvent(event.name));
     void catalogue.readEvents();
     setEventId(event.eventId);
@@ -84,7 +84,7 @@ export function ControlRoom(): VNode {
     <div class="control-room">
       <${EventList} catalogue=${catalogue} chosenEventId=${eventId}
         chosenPerformanceId=${isPerformance ? chosen.performanceId : null} onNewEvent=${() => setChosen({ kind: 'newEvent' })}
-        onNewPerformance=${(event: AdminEvent) => setChosen({ kind: 'newPerformance', event })} onChoose=${choose} />
+        onNewPerformance=${(event: SaleEvent) => setChosen({ kind: 'newPerformance', event })} onChoose=${choose} />
       <div class="pane">
         ${title !== '' && html`<h2 id="pane-title" class="pane-title" ref=${heading} tabindex="-1">${title}</h2>`}
         ${chosen.kind === 'nothing' && html`<p class="card soft">${t.choose}</p>`}

@@ -1,22 +1,21 @@
 /** The form of a new event. */
 import { html } from 'htm/preact';
 import type { VNode } from 'preact';
-import type { EventRequest } from '../../src/client/index.ts';
+import type { EventRequest, Event as SaleEvent } from '../../src/client/index.ts';
 import { client } from '../lib/session.ts';
 import { ask } from './ask.ts';
-import type { AdminEvent } from './catalogue.ts';
 import { Check, Field, Sentence, useSubmit, WorkButton } from './form.ts';
 import { t } from './texts.ts';
 
 export interface EventFormProps {
-  readonly onDone: (event: AdminEvent) => void;
+  readonly onDone: (event: SaleEvent) => void;
   readonly onCancel: () => void;
 }
 
 export function EventForm({ onDone, onCancel }: EventFormProps): VNode {
-  const { form, isBusy, faults, sentence, submit } = useSubmit<AdminEvent>((fields, idempotencyKey) => {
+  const { form, isBusy, faults, sentence, submit } = useSubmit<SaleEvent>((fields, idempotencyKey) => {
     const description = String(fields.get('description')).trim();
-    const request: EventRequest & { readonly isDemo: boolean } = {
+    const request: EventRequest = {
       name: String(fields.get('name')).trim(),
       ...(description === '' ? {} : { description }),
       isDemo: fields.has('isDemo'),

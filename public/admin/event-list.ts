@@ -2,9 +2,9 @@
 import { html } from 'htm/preact';
 import type { VNode } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
-import type { Performance } from '../../src/client/index.ts';
+import type { Performance, Event as SaleEvent } from '../../src/client/index.ts';
 import { count, dateTime } from '../lib/format.ts';
-import type { AdminEvent, Catalogue } from './catalogue.ts';
+import type { Catalogue } from './catalogue.ts';
 import { Sentence } from './form.ts';
 import { t } from './texts.ts';
 
@@ -16,7 +16,7 @@ export interface EventListProps {
   readonly chosenEventId: number | null;
   readonly chosenPerformanceId: number | null;
   readonly onNewEvent: () => void;
-  readonly onNewPerformance: (event: AdminEvent) => void;
+  readonly onNewPerformance: (event: SaleEvent) => void;
   readonly onChoose: (performanceId: number) => void;
 }
 
@@ -75,14 +75,14 @@ export function EventList(props: EventListProps): VNode {
 }
 
 interface EventItemProps extends EventListProps {
-  readonly event: AdminEvent;
+  readonly event: SaleEvent;
   readonly isOpen: boolean;
   readonly onToggle: () => void;
 }
 
 function EventItem({ event, isOpen, onToggle, ...props }: EventItemProps): VNode {
   const { catalogue, chosenPerformanceId, onChoose, onNewPerformance } = props;
-  const { eventId, name, isDemo = false } = event;
+  const { eventId, name, isDemo } = event;
   const { readPerformances } = catalogue;
   const performances = catalogue.performances.get(eventId);
   useEffect(() => {

@@ -2,12 +2,11 @@
 import { html } from 'htm/preact';
 import type { VNode } from 'preact';
 import { useState } from 'preact/hooks';
-import type { Performance } from '../../src/client/index.ts';
+import type { Performance, Event as SaleEvent } from '../../src/client/index.ts';
 import { announce } from '../lib/announce.ts';
 import { count, dateTime, money } from '../lib/format.ts';
 import { client } from '../lib/session.ts';
 import { ask } from './ask.ts';
-import type { AdminEvent } from './catalogue.ts';
 import { windowSeconds } from './figures.ts';
 import { Sentence, WorkButton } from './form.ts';
 import { Plot } from './plot.ts';
@@ -19,7 +18,7 @@ import { rate } from './words.ts';
 
 export interface PerformancePanelProps {
   readonly performanceId: number;
-  readonly events: readonly AdminEvent[];
+  readonly events: readonly SaleEvent[];
   /** Told the event of the performance once it is known. */
   readonly onEvent: (eventId: number) => void;
 }

@@ -2,11 +2,12 @@
 import { html } from 'htm/preact';
 import type { VNode } from 'preact';
 import { useId, useState } from 'preact/hooks';
+import type { Rehearsal } from '../../src/client/index.ts';
 import { announce } from '../lib/announce.ts';
 import { count, timeOfDay } from '../lib/format.ts';
+import { client } from '../lib/session.ts';
 import { ask, usePoll } from './ask.ts';
 import { Field, Sentence, useSubmit, WorkButton } from './form.ts';
-import { currentRehearsal, type Rehearsal, startRehearsal } from './rehearsal-calls.ts';
 import { t } from './texts.ts';
 import { milliseconds } from './words.ts';
 
@@ -22,7 +23,7 @@ export function RehearsalSection({ performanceId }: { readonly performanceId: nu
   const isRunning = rehearsal?.state === 'running';
   // Asked until one answer says that nothing runs: somebody else may have started one before.
   usePoll(rehearsal === null || isRunning ? everyMs : null, async (signal) => {
-    const asked = await ask(currentRehearsal(performanceId));
+    const asked = await ask(client.rehearsal(performanceId, { signal }));
     if (signal.aborted) return;
     setLost(asked.ok ? '' : asked.sentence);
     if (!asked.ok) return;
@@ -33,7 +34,7 @@ export function RehearsalSection({ performanceId }: { readonly performanceId: nu
   const { form, isBusy, faults, sentence, submit } = useSubmit<Rehearsal>(
     async (fields) => {
       const request = { people: Number(fields.get('people')), places: Number(fields.get('places')) };
-      const asked = await ask(startRehearsal(performanceId, request));
+      const asked = await ask(client.startRehearsal(performanceId, request));
       if (asked.ok) announce(asked.status === 200 ? t.underWay : t.startedNow);
       return asked;
     },

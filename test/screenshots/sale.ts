@@ -33,9 +33,9 @@ export class Sale {
     fields: Omit<PerformanceRequest, 'startsAt'>,
     isDemo = false,
   ): Promise<number> {
-    const event = valueOf(await this.admin.createEvent({ name, ...(isDemo ? { isDemo } : {}) }));
+    const event = must(await this.admin.createEvent({ name, ...(isDemo ? { isDemo } : {}) }));
     const startsAt = new Date(Math.ceil(Date.now() / dayMs + inDays) * dayMs - dayMs / 5).toISOString();
-    return valueOf(await this.admin.createPerformance(event.eventId, { startsAt, ...fields })).performanceId;
+    return must(await this.admin.createPerformance(event.eventId, { startsAt, ...fields })).performanceId;
   }
 
   /** Others hold these seats and pay every other time, a pair each. */
@@ -44,19 +44,19 @@ export class Sale {
       const buyer = this.user();
       const held = await buyer.reserve({ performanceId, seats: seats.slice(i, i + 2) });
       if (!held.ok || i % 4 === 0) continue;
-      valueOf(await buyer.charge(held.value.amount));
-      valueOf(await buyer.pay(held.value.reservationId));
+      must(await buyer.charge(held.value.amount));
+      must(await buyer.pay(held.value.reservationId));
     }
   }
 
   /** So many people join the queue. */
   async join(performanceId: number, people: number): Promise<void> {
-    for (let i = 0; i < people; i++) valueOf(await this.user().joinQueue(performanceId));
+    for (let i = 0; i < people; i++) must(await this.user().joinQueue(performanceId));
   }
 }
 
 /** Of a call that a screenshot needs. */
-export function valueOf<Value>(result: Result<Value>): Value {
+export function must<Value>(result: Result<Value>): Value {
   if (!result.ok) throw new Error(`${result.status}: ${result.problem.detail}`);
   return result.value;
 }
