@@ -391,7 +391,8 @@ describe('the modules of the pages', () => {
           nameOf(node['key']) === 'dangerouslySetInnerHTML',
       );
       return [
-        ...(text.split('\n').length - 1 > linesMax ? [`${path} is long`] : []),
+        // Tables of texts have no screen to fit on.
+        ...(text.split('\n').length - 1 > linesMax && !path.endsWith('/texts.ts') ? [`${path} is long`] : []),
         ...(text.startsWith('/**') ? [] : [`${path} begins without a comment`]),
         ...unwanted.map((node) => placeOf(file, node)),
       ];
