@@ -84,6 +84,7 @@ export function AuthForm({ reason }: AuthFormProps): VNode {
   }
 
   function change(): void {
+    if (isBusy) return;
     setIsNew(!isNew);
     setFault('');
   }
@@ -102,8 +103,8 @@ export function AuthForm({ reason }: AuthFormProps): VNode {
       ${isNew && html`<label>${t.name}<input name="name" autocomplete="name" maxlength="100" /></label>`}
       ${fault !== '' && html`<p class="notice bad" role="alert">${fault}</p>`}
       <div class="row">
-        <button type="submit" class="primary" disabled=${isBusy}>${isBusy ? t.busy : title}</button>
-        <button type="button" class="quiet" disabled=${isBusy} onClick=${change}>${isNew ? t.toLogIn : t.toSignUp}</button>
+        <button type="submit" class="primary" aria-disabled=${isBusy}>${isBusy ? t.busy : title}</button>
+        <button type="button" class="quiet" onClick=${change}>${isNew ? t.toLogIn : t.toSignUp}</button>
       </div>
     </form>
   ` as VNode;
