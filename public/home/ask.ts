@@ -103,6 +103,8 @@ export function useKept<Value>(
   const answeredMs = useRef(Number.NEGATIVE_INFINITY);
   const lastOf = useRef(of);
   useEffect(() => {
+    // Back from another tab or window, everything may have changed there.
+    if (!isSeen) answeredMs.current = Number.NEGATIVE_INFINITY;
     if (!isActive || !isSeen) return;
     const controller = new AbortController();
     const { signal } = controller;
@@ -124,7 +126,7 @@ export function useKept<Value>(
         if (!signal.aborted) throw thrown;
       });
     };
-    // Back in view or in front: what is not due yet is left to its time.
+    // Back in view: what is not due yet is left to its time.
     const isChanged = lastOf.current.some((value, index) => value !== of[index]);
     const waitMs = isChanged ? 0 : answeredMs.current + (everyMs ?? Number.POSITIVE_INFINITY) - performance.now();
     if (waitMs <= 0 || answeredMs.current === Number.NEGATIVE_INFINITY) go();

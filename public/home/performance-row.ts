@@ -22,9 +22,9 @@ export interface PerformanceRowProps {
 export function PerformanceRow({ performance, eventName, isInView }: PerformanceRowProps): VNode {
   const { performanceId, startsAt, bookingOpensAt, price, seating } = performance;
   const opensMs = Date.parse(bookingOpensAt ?? startsAt);
-  const seconds = (nowMs: number): number => (opensMs - nowMs) / 1000;
   const isSoon = opensMs - Date.now() < countdownMsMax && opensMs > Date.now() - 2000;
   const nowMs = useNow(isSoon ? 1000 : 30_000);
+  const seconds = (opensMs - nowMs) / 1000;
   const state = saleStateOf(performance, nowMs);
   // Where nothing is known of its room, there is none: the page behind the link sends to it.
   const room = useKept((signal) => client.queue(performanceId, { signal }), {
@@ -40,9 +40,10 @@ export function PerformanceRow({ performance, eventName, isInView }: Performance
         <p class="soft">${seating.kind === 'seated' ? t.seats : t.places} · ${t.each(price)}</p>
       </div>
       <div class="sale">
-        ${state !== 'over' && html`<${Remaining} performance=${performance} />`}
-        <p class="badges">
-          ${state === 'before' && bookingOpensAt !== null && html`<span class="badge warn numbers">${isSoon ? t.opensIn(countdown(seconds(nowMs))) : t.opensAt(dateTime(bookingOpensAt))}</span>`}
+        ${state !== 'over' && html`<${Bar} performance=${performance} />`}
+        <p class="figures numbers">
+          ${state !== 'over' && html`<${Remaining} performance=${performance} />`}
+          ${state === 'before' && bookingOpensAt !== null && html`<span class="badge warn">${isSoon ? t.opensIn(countdown(seconds)) : t.opensAt(dateTime(bookingOpensAt))}</span>`}
           ${state === 'closed' && html`<span class="badge">${t.closed}</span>`}
           ${state === 'over' && html`<span class="badge">${t.over}</span>`}
           ${state === 'open' && fillOf(performance) !== 'none' && html`<span class="badge good">${t.open}</span>`}
@@ -54,18 +55,24 @@ export function PerformanceRow({ performance, eventName, isInView }: Performance
   ` as VNode;
 }
 
-function Remaining({ performance }: { readonly performance: Performance }): VNode {
-  const all = placesOf(performance);
-  const fill = fillOf(performance);
-  const share = all === 0 ? 0 : Math.max(0, performance.remaining / all);
+interface SaleProps {
+  readonly performance: Performance;
+}
+
+/** For the eye alone: the words beside it say the same. */
+function Bar({ performance }: SaleProps): VNode {
+  const share = Math.min(1, Math.max(0, performance.remaining / placesOf(performance)));
   return html`
-    <div class=${`remaining ${fill}`}>
-      <span class="bar" aria-hidden="true"><span style=${{ width: `${share * 100}%` }}></span></span>
-      <span class="numbers">
-        ${fill === 'none' ? html`<span class="badge bad">${t.soldOut}</span>` : t.left(performance.remaining, all)}
-        ${fill === 'few' && html` <span class="badge warn">${t.few}</span>`}
-      </span>
-    </div>
+    <div class=${`bar ${fillOf(performance)}`} aria-hidden="true"><span style=${{ width: `${share * 100}%` }}></span></div>
+  ` as VNode;
+}
+
+function Remaining({ performance }: SaleProps): VNode {
+  const fill = fillOf(performance);
+  if (fill === 'none') return html`<span class="badge bad">${t.soldOut}</span>` as VNode;
+  return html`
+    <span>${t.left(performance.remaining, placesOf(performance))}</span>
+    ${fill === 'few' && html`<span class="badge warn">${t.few}</span>`}
   ` as VNode;
 }
 

@@ -11,7 +11,8 @@ import { Button, Fault } from './parts.ts';
 import { Confirmed, Ended, Held, readPerformance, whatOf } from './reservation.ts';
 import { t } from './texts.ts';
 
-const everyMs = 60_000;
+/** A socket tells how holds end, not that others were made elsewhere. */
+const everyMs = 10_000;
 /** Without a socket. */
 const everyMsAlone = 4000;
 const confirmedAPage = 10;
