@@ -144,11 +144,12 @@ describe('the account', () => {
       await route.fetch();
       await route.abort();
     });
-    await button(page, 'Charge 20.00').click();
-    await page.getByText('No answer came to the charge of 20.00').waitFor({ timeout: 60_000 });
+    // Two clicks at once are one.
+    await page.evaluate("document.querySelectorAll('.amounts button').forEach((button) => button.click())");
+    await page.getByText('It is not known whether 20.00 was charged').waitFor({ timeout: 60_000 });
     expect(await accessibilityFaults(page)).toEqual([]);
     await page.reload();
-    await page.getByText('No answer came to the charge of 20.00').waitFor();
+    await page.getByText('It is not known whether 20.00 was charged').waitFor();
     await page.unroute('**/v1/balance/charges');
     const asked = page.waitForRequest('**/v1/balance/charges');
     await button(page, 'Ask again').click();
@@ -271,7 +272,7 @@ describe('own reservations', () => {
 
   it.for(['over a socket', 'where sockets are blocked'])('that expire say so without a reload, %s', async (way) => {
     const userId = newUserId();
-    const sale = await newSale({ holdSeconds: 6 });
+    const sale = await newSale({ holdSeconds: 15 });
     const { page, context, faults } = await browser.visitor(gateway.url);
     await logIn(context, userId);
     if (way === 'over a socket') await quietReads(page);
@@ -302,7 +303,7 @@ describe('what is on sale', () => {
     const hourMs = 3_600_000;
     const at = (ms: number): string => new Date(Date.now() + ms).toISOString();
     const open = await newSale();
-    const soon = await newSale({ bookingOpensAt: at(hourMs), seating: { kind: 'capacity', capacity: 40 } });
+    const soon = await newSale({ bookingOpensAt: at(2 * hourMs), seating: { kind: 'capacity', capacity: 40 } });
     const closed = await newSale({ bookingClosesAt: at(-hourMs) });
     const over = await newSale({ startsAt: at(-hourMs) });
     const few = await newSale({ seating: { kind: 'capacity', capacity: 10 }, maxReservationsPerUser: 9 });
@@ -319,7 +320,7 @@ describe('what is on sale', () => {
     expect(await join.getAttribute('href')).toBe(`/performances/${open.performanceId}`);
     await cardOf(page, open).getByText('50 of 50 left').waitFor();
     await cardOf(page, soon)
-      .getByText(/Opens in (1:00:00|59:\d\d)/)
+      .getByText(/Opens in [12]:\d\d:\d\d/)
       .waitFor();
     await cardOf(page, soon)
       .getByRole('link', { name: /^See the places/ })

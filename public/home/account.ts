@@ -69,7 +69,7 @@ function Own({ login, events, onHolds }: OwnProps): VNode {
   return html`
     <div class="card">
       <h2 tabindex="-1">${t.account}</h2>
-      ${fault !== '' && html`<${Fault} sentence=${fault} answers=${answers} onAgain=${onChanged} />`}
+      ${value === null && fault !== '' && html`<${Fault} sentence=${fault} answers=${answers} onAgain=${onChanged} />`}
       <p class="balance"><span class="soft">${t.balance}</span> <strong class="numbers">${value === null ? '…' : money(value.balance)}</strong></p>
       <${Charge} userId=${login.userId} onChanged=${onChanged} />
     </div>
@@ -79,13 +79,13 @@ function Own({ login, events, onHolds }: OwnProps): VNode {
 }
 
 function Movements({ round }: { readonly round: number }): VNode {
-  const { value, more } = useKeptPages((request) => client.history({ ...request, limit: movementsAPage }), {
+  const { value, fault, more } = useKeptPages((request) => client.history({ ...request, limit: movementsAPage }), {
     of: [round],
   });
   return html`
     <div class="card">
       <h2>${t.history}</h2>
-      ${value === null && html`<p class="soft">${t.loading}</p>`}
+      ${value === null && html`<p class="soft">${fault === '' ? t.loading : '—'}</p>`}
       ${value?.items.length === 0 && html`<p class="soft">${t.noHistory}</p>`}
       <ul class="movements">
         ${value?.items.map(

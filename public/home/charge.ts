@@ -40,10 +40,10 @@ function useCharging(userId: number, onCharged: (text: string) => void): Chargin
     isBusy,
     fault,
     async charge(amount) {
-      if (isBusy) return false;
       const asking = pending ?? newPendingCharge(amount, Date.now());
-      keep(asking);
       const asked = await run(async () => {
+        // Inside: the second of two quick clicks does not come so far, and must not put its key in place of the first's.
+        keep(asking);
         const result = await client.charge(asking.amount, { idempotencyKey: asking.key });
         if (isSettled(result.status)) keep(null);
         return result;

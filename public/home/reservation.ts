@@ -1,8 +1,9 @@
 /** One reservation of one's own, with what can be done with it. */
 import { html } from 'htm/preact';
 import type { ComponentChildren, VNode } from 'preact';
-import { useState } from 'preact/hooks';
+import { useEffect, useState } from 'preact/hooks';
 import type { Event, Performance, Reservation, Result } from '../../src/client/index.ts';
+import { announce } from '../lib/announce.ts';
 import { countdown, dateTime, money } from '../lib/format.ts';
 import { client } from '../lib/session.ts';
 import { useNow } from '../lib/use.ts';
@@ -87,6 +88,11 @@ export function Held({ reservation, events, onDone, onChanged }: HeldProps): VNo
   const [isShort, setIsShort] = useState(false);
   const seconds = (Date.parse(expiresAt) - useNow(1000)) / 1000;
   const what = whatOf(reservation, performance, events);
+  const isLastMinute = seconds > 0 && seconds <= 60;
+  useEffect(() => {
+    if (isLastMinute) announce(t.lastMinute(what));
+    // Once, and not again where the name of the event comes late.
+  }, [isLastMinute]);
   const isBusy = paying.isBusy || giving.isBusy;
   const pay = async (): Promise<void> => {
     const asked = await paying.run(() => client.pay(reservationId));

@@ -50,7 +50,7 @@ const english = {
   charging: (amount: number) => `Charging ${money(amount)} …`,
   charged: (amount: number, balance: number) => `${money(amount)} charged. Your balance is ${money(balance)}.`,
   chargeUnsure: (amount: number) =>
-    `No answer came to the charge of ${money(amount)}. It may have been made. Ask again: it is charged once, however often you ask.`,
+    `It is not known whether ${money(amount)} was charged. Ask again: it is charged once, however often you ask.`,
   chargeAskAgain: 'Ask again',
   chargeLeave: 'Leave it',
 
@@ -74,6 +74,7 @@ const english = {
   party: (size: number) => (size === 1 ? '1 place' : `${count(size)} places`),
   timeLeft: 'left to pay',
   ending: 'The time is almost over.',
+  lastMinute: (what: string) => `One minute left to pay: ${what}.`,
   pay: (amount: number) => `Pay ${money(amount)}`,
   paying: 'Paying …',
   giveBack: 'Give back',
@@ -141,7 +142,7 @@ const korean: typeof english = {
   charging: (amount) => `${money(amount)} 충전 중 …`,
   charged: (amount, balance) => `${money(amount)}이 충전되었습니다. 현재 잔액은 ${money(balance)}입니다.`,
   chargeUnsure: (amount) =>
-    `${money(amount)} 충전에 대한 응답을 받지 못했습니다. 이미 충전되었을 수 있습니다. 다시 확인해도 한 번만 충전됩니다.`,
+    `${money(amount)} 충전이 처리되었는지 확인되지 않았습니다. 다시 확인해도 한 번만 충전됩니다.`,
   chargeAskAgain: '다시 확인',
   chargeLeave: '그만두기',
 
@@ -165,6 +166,7 @@ const korean: typeof english = {
   party: (size) => `${count(size)}명`,
   timeLeft: '안에 결제해 주세요',
   ending: '결제 시간이 거의 끝났습니다.',
+  lastMinute: (what) => `결제 시간이 1분 남았습니다: ${what}`,
   pay: (amount) => `${money(amount)} 결제`,
   paying: '결제 중 …',
   giveBack: '선점 취소',
