@@ -16,7 +16,7 @@ const balanceEveryMs = 60_000;
 const movementsAPage = 5;
 const hash = '#account';
 
-export interface AccountProps {
+interface AccountProps {
   readonly events: readonly Event[];
   /** How many reservations wait for their payment. */
   readonly onHolds: (holds: number) => void;

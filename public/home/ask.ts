@@ -5,7 +5,7 @@ import { sentenceOf, sentenceOfFailure } from '../lib/problems.ts';
 import { currentLogin, forgetLogin } from '../lib/session.ts';
 import { Lanes } from './lanes.ts';
 
-export type Asked<Value> =
+type Asked<Value> =
   | { readonly ok: true; readonly value: Value }
   /** `code`: of a refusal; null where there was no answer. */
   | { readonly ok: false; readonly sentence: string; readonly code: string | null };
@@ -26,7 +26,7 @@ export async function ask<Value>(call: () => Promise<Result<Value>>, signal?: Ab
 }
 
 /** Whether the page is seen: a tab behind another one is not. */
-export function usePageIsSeen(): boolean {
+function usePageIsSeen(): boolean {
   const [isSeen, setIsSeen] = useState(!document.hidden);
   useEffect(() => {
     const onChange = (): void => setIsSeen(!document.hidden);
@@ -36,7 +36,7 @@ export function usePageIsSeen(): boolean {
   return isSeen;
 }
 
-export interface Action {
+interface Action {
   readonly isBusy: boolean;
   /** What the last one came to instead of an answer; empty for nothing. */
   readonly fault: string;
@@ -73,7 +73,7 @@ export function useAction(): Action {
 /** Of the reads that keep the page up to date; what a person has clicked does not wait behind them. */
 const lanes = new Lanes(4);
 
-export interface KeptOptions {
+interface KeptOptions {
   /** After an answer; never again without. */
   readonly everyMs?: number;
   /** False: nothing is asked, what is known stays. */
@@ -139,7 +139,7 @@ export function useKept<Value>(
   return kept;
 }
 
-export interface KeptPages<Item> extends Kept<Page<Item>> {
+interface KeptPages<Item> extends Kept<Page<Item>> {
   /** Shows one page more. */
   more(): void;
 }

@@ -8,7 +8,7 @@ import { useAction } from './ask.ts';
 import { Button } from './parts.ts';
 import { t } from './texts.ts';
 
-export interface CancelDialogProps {
+interface CancelDialogProps {
   readonly reservation: Reservation;
   readonly what: string;
   readonly onCancelled: (refunded: number) => void;

@@ -58,7 +58,7 @@ function useCharging(userId: number, onCharged: (text: string) => void): Chargin
   };
 }
 
-export interface ChargeProps {
+interface ChargeProps {
   readonly userId: number;
   /** The balance is another one, or may be. */
   readonly onChanged: () => void;

@@ -16,7 +16,7 @@ const searchFrom = 6;
 const eventsShown = 20;
 const performancesShown = 5;
 
-export interface EventsProps {
+interface EventsProps {
   readonly events: Kept<{ readonly items: readonly Event[] }>;
   /** Changes with another try. */
   readonly round: number;

@@ -4,7 +4,7 @@ import type { ComponentChildren, RefObject, VNode } from 'preact';
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { t } from './texts.ts';
 
-export interface ButtonProps {
+interface ButtonProps {
   readonly children: ComponentChildren;
   readonly isBusy?: boolean;
   /** Instead of its text while it is at work. */
@@ -26,7 +26,7 @@ export function Button({ children, isBusy = false, busy, class: name = '', onCli
   ` as VNode;
 }
 
-export interface FaultProps {
+interface FaultProps {
   readonly sentence: string;
   /** Something is shown all the same. */
   readonly isStale?: boolean;

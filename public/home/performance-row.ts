@@ -13,7 +13,7 @@ const roomsEveryMs = 20_000;
 /** Before that a date says more than a countdown. */
 const countdownMsMax = 24 * 3_600_000;
 
-export interface PerformanceRowProps {
+interface PerformanceRowProps {
   readonly performance: Performance;
   readonly eventName: string;
   readonly isInView: boolean;
@@ -46,7 +46,7 @@ export function PerformanceRow({ performance, eventName, isInView }: Performance
           ${state === 'before' && bookingOpensAt !== null && html`<span class="badge warn">${isSoon ? t.opensIn(countdown(seconds)) : t.opensAt(dateTime(bookingOpensAt))}</span>`}
           ${state === 'closed' && html`<span class="badge">${t.closed}</span>`}
           ${state === 'over' && html`<span class="badge">${t.over}</span>`}
-          ${state === 'open' && fillOf(performance) !== 'none' && html`<span class="badge good">${t.open}</span>`}
+          ${state === 'open' && fillOf(performance) === 'many' && html`<span class="badge good">${t.open}</span>`}
           ${hasRoom && html`<span class="badge room">${t.room}</span>`}
         </p>
       </div>

@@ -23,7 +23,7 @@ interface Notice {
   readonly isGood: boolean;
 }
 
-export interface ReservationsProps {
+interface ReservationsProps {
   readonly events: readonly Event[];
   /** Changes when something may have. */
   readonly round: number;

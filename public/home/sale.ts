@@ -20,7 +20,7 @@ export function placesOf({ seating }: Performance): number {
 }
 
 /** How much is left: `few` from a tenth on. */
-export type Fill = 'many' | 'few' | 'none';
+type Fill = 'many' | 'few' | 'none';
 
 export function fillOf(performance: Performance): Fill {
   if (performance.remaining <= 0) return 'none';
