@@ -1,7 +1,7 @@
 /** Sign-up and log-in, on the page where they are needed. */
 import { html } from 'htm/preact';
 import type { VNode } from 'preact';
-import { useState } from 'preact/hooks';
+import { useId, useState } from 'preact/hooks';
 import type { Result, Session } from '../../src/client/index.ts';
 import { announce } from './announce.ts';
 import { sentenceOf, sentenceOfFailure } from './problems.ts';
@@ -47,9 +47,11 @@ export function AuthForm({ reason }: AuthFormProps): VNode {
   const [isNew, setIsNew] = useState(false);
   const [isBusy, setIsBusy] = useState(false);
   const [fault, setFault] = useState('');
+  const hintId = useId();
 
   async function submit(event: SubmitEvent): Promise<void> {
     event.preventDefault();
+    if (isBusy) return;
     const fields = new FormData(event.currentTarget as HTMLFormElement);
     const email = String(fields.get('email')).trim();
     const password = String(fields.get('password'));
@@ -73,26 +75,36 @@ export function AuthForm({ reason }: AuthFormProps): VNode {
   async function enter(email: string, password: string, name: string): Promise<Result<Session>> {
     if (isNew) {
       const signedUp = await client.signUp({ email, password, ...(name === '' ? {} : { name }) });
-      if (!signedUp.ok) return signedUp;
+      if (!signedUp.ok && signedUp.problem.code !== 'email_taken') return signedUp;
+      // Taken by themselves, perhaps: an answer was lost, or they had forgotten. Then the password is right.
+      const loggedIn = await client.logIn(email, password);
+      return !signedUp.ok && !loggedIn.ok && loggedIn.problem.code === 'unauthorized' ? signedUp : loggedIn;
     }
     return client.logIn(email, password);
   }
 
+  function change(): void {
+    if (isBusy) return;
+    setIsNew(!isNew);
+    setFault('');
+  }
+
   const title = isNew ? t.signUp : t.logIn;
   return html`
-    <form class="card auth" aria-label=${title} onSubmit=${submit}>
+    <form class="card auth" aria-label=${title} aria-busy=${isBusy} onSubmit=${submit}>
       <h2>${title}</h2>
       ${reason !== undefined && html`<p>${reason}</p>`}
       <label>${t.email}<input name="email" type="email" autocomplete="username" required maxlength="254" /></label>
       <label>${t.password}
         <input name="password" type="password" required minlength=${isNew ? 8 : 1} maxlength="256"
-          autocomplete=${isNew ? 'new-password' : 'current-password'} placeholder=${isNew ? t.passwordHint : ''} />
+          autocomplete=${isNew ? 'new-password' : 'current-password'} aria-describedby=${isNew ? hintId : undefined} />
       </label>
+      ${isNew && html`<p class="hint soft" id=${hintId}>${t.passwordHint}</p>`}
       ${isNew && html`<label>${t.name}<input name="name" autocomplete="name" maxlength="100" /></label>`}
       ${fault !== '' && html`<p class="notice bad" role="alert">${fault}</p>`}
       <div class="row">
-        <button type="submit" class="primary" disabled=${isBusy}>${isBusy ? t.busy : title}</button>
-        <button type="button" class="quiet" onClick=${() => setIsNew(!isNew)}>${isNew ? t.toLogIn : t.toSignUp}</button>
+        <button type="submit" class="primary" aria-disabled=${isBusy}>${isBusy ? t.busy : title}</button>
+        <button type="button" class="quiet" onClick=${change}>${isNew ? t.toLogIn : t.toSignUp}</button>
       </div>
     </form>
   ` as VNode;

@@ -1,6 +1,6 @@
 /** Who is logged in, kept in this browser, and the client that all calls of a page go through. */
 import { useEffect, useState } from 'preact/hooks';
-import { FastpassClient, type Session } from '../../src/client/index.ts';
+import { FastpassClient, NetworkError, type Session } from '../../src/client/index.ts';
 import { keepText, keptText } from './texts.ts';
 
 export interface Login extends Session {
@@ -47,14 +47,22 @@ export function keepLogin(now: Login): void {
   become(now);
 }
 
-/** The gateway is told first; without it the token is forgotten all the same, and ends by itself. */
+/**
+ * The token is forgotten at once, whether the gateway can be told or not: who leaves a machine must not have to wait. By a
+ * client of its own: somebody else may have logged in by the time the answer comes.
+ */
 export async function logOut(): Promise<void> {
-  try {
-    await client.logOut();
-  } catch {
-    // No answer: nothing more can be done from here.
-  }
+  const leaving = new FastpassClient({
+    baseUrl: client.baseUrl,
+    ...(client.token === null ? {} : { token: client.token }),
+  });
   forgetLogin();
+  try {
+    await leaving.logOut();
+  } catch (thrown) {
+    // No answer: the token ends by itself.
+    if (!(thrown instanceof NetworkError)) throw thrown;
+  }
 }
 
 /** After a 401: the token has ended, or was given back elsewhere. */

@@ -2,7 +2,7 @@
 
 import { html } from 'htm/preact';
 import { type ComponentChildren, render, type VNode } from 'preact';
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import { logOut, useLogin } from './session.ts';
 import { chooseLanguage, keepText, keptText, type Language, language, texts } from './texts.ts';
 
@@ -87,6 +87,17 @@ function Choices(): VNode {
 
 function Top(): VNode {
   const login = useLogin();
+  const who = useRef<HTMLDivElement>(null);
+  const [hasLeft, setHasLeft] = useState(false);
+  useEffect(() => {
+    // The button that had the focus is gone.
+    if (hasLeft && login === null) who.current?.querySelector('a')?.focus();
+    setHasLeft(false);
+  }, [hasLeft, login]);
+  const leave = (): Promise<void> => {
+    setHasLeft(true);
+    return logOut();
+  };
   const link = (href: string, text: string): unknown => html`
     <a href=${href} aria-current=${location.pathname === href ? 'page' : undefined}>${text}</a>
   `;
@@ -98,11 +109,11 @@ function Top(): VNode {
         ${link('/', t.home)}
         ${login?.role === 'admin' && link('/admin', t.admin)}
       </nav>
-      <div class="who">
+      <div class="who" ref=${who}>
         ${
           login === null
             ? html`<a href="/#account">${t.logIn}</a>`
-            : html`<span class="email">${login.email}</span> <button type="button" class="quiet" onClick=${logOut}>${t.logOut}</button>`
+            : html`<span class="email">${login.email}</span> <button type="button" class="quiet" onClick=${leave}>${t.logOut}</button>`
         }
       </div>
     </header>
