@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Event, Performance } from '../../src/client/index.ts';
 import { seatLabel } from '../../src/domain/performance.ts';
-import { eventsFound, fillOf, inOrder, saleStateOf, seatLabelOf, seatsOf } from './sale.ts';
+import { eventsFound, fillOf, inOrder, saleStateOf, seatsOf } from './sale.ts';
 
 const nowMs = Date.parse('2030-01-01T12:00:00Z');
 const at = (hours: number): string => new Date(nowMs + hours * 3_600_000).toISOString();
@@ -56,7 +56,7 @@ it('the soonest performance comes first, those that are over last', () => {
 
 it('events are found by any words of their names, however they were typed', () => {
   const events = ['Spring Concert', 'Autumn concert', '서울 재즈'].map(
-    (name, eventId): Event => ({ eventId, name, description: null, createdAt: at(0) }),
+    (name, eventId): Event => ({ eventId, name, description: null, isDemo: false, createdAt: at(0) }),
   );
   const found = (search: string): number[] => eventsFound(events, search).map(({ eventId }) => eventId);
   expect(found(' ')).toEqual([0, 1, 2]);
@@ -69,7 +69,10 @@ it('events are found by any words of their names, however they were typed', () =
 describe('seats', () => {
   it('are labelled as the gateway labels them', () => {
     for (const seat of [1, 26, 27, 260, 261, 7000, 100_000]) {
-      for (const seatsPerRow of [1, 10, 50]) expect(seatLabelOf(seat, seatsPerRow)).toBe(seatLabel(seat, seatsPerRow));
+      for (const seatsPerRow of [1, 10, 50]) {
+        const seating = { kind: 'seated', seats: 100_000, rows: 100_000 / seatsPerRow, seatsPerRow } as const;
+        expect(seatsOf({ seats: [seat] }, performanceWith({ seating }))).toEqual([seatLabel(seat, seatsPerRow)]);
+      }
     }
   });
 

@@ -55,7 +55,7 @@ function rowLetters(row: number): string {
 }
 
 /** `B-1` for seat 51 in rows of 50: as the gateway labels them, without its whole seat map. */
-export function seatLabelOf(seat: number, seatsPerRow: number): string {
+function seatLabelOf(seat: number, seatsPerRow: number): string {
   return `${rowLetters(Math.floor((seat - 1) / seatsPerRow))}-${((seat - 1) % seatsPerRow) + 1}`;
 }
 
