@@ -4,14 +4,14 @@ import { brotliDecompressSync, gunzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { pages } from '../src/pages/page.ts';
 import { accessibilityFaults, useBrowser } from './browser.ts';
-import { createPerformance, startGateway, type TestGateway } from './harness.ts';
+import { createPerformance, spawnGateway, type TestGateway } from './harness.ts';
 
 const browser = useBrowser();
 let gateway: TestGateway;
 let performanceId: number;
 
 beforeAll(async () => {
-  gateway = await startGateway();
+  gateway = await spawnGateway();
   performanceId = await createPerformance(gateway.url, { seating: { kind: 'seated', seats: 50 } });
 });
 
