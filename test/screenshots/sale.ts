@@ -3,7 +3,8 @@ import { FastpassClient, type PerformanceRequest, type Result } from '../../src/
 import type { Role } from '../../src/domain/account.ts';
 import { mintToken } from '../../src/gateway/auth.ts';
 
-const dayMs = 24 * 3600 * 1000;
+const hourMs = 3600 * 1000;
+const dayMs = 24 * hourMs;
 const tokenSeconds = 3600;
 /** Users that nobody signs up as. */
 const firstUserId = 9_000_000_000;
@@ -34,7 +35,8 @@ export class Sale {
     isDemo = false,
   ): Promise<number> {
     const event = must(await this.admin.createEvent({ name, ...(isDemo ? { isDemo } : {}) }));
-    const startsAt = new Date(Math.ceil(Date.now() / dayMs + inDays) * dayMs - dayMs / 5).toISOString();
+    // Half past seven in the evening where the pictures are taken: Seoul.
+    const startsAt = new Date(Math.floor(Date.now() / dayMs + inDays) * dayMs + 10.5 * hourMs).toISOString();
     return must(await this.admin.createPerformance(event.eventId, { startsAt, ...fields })).performanceId;
   }
 
