@@ -87,7 +87,7 @@ const fact = (page: Page, name: string) => page.locator(`[data-fact="${name}"]`)
 
 async function shownPlace(page: Page): Promise<number | null> {
   const text = await fact(page, 'place')
-    .textContent({ timeout: 1000 })
+    .textContent({ timeout: 3000 })
     .catch(() => null);
   return text === null ? null : Number(text.replace(/\D/g, ''));
 }
@@ -106,6 +106,13 @@ async function untilPlace(page: Page, place: number): Promise<void> {
 const placesShown = (page: Page): Promise<number[]> => page.evaluate('placesShown');
 const untilWay = (page: Page, way: string) =>
   fact(page, 'way').getByText(way, { exact: true }).waitFor({ timeout: 45_000 });
+/** The focus follows what is drawn a moment later. */
+const untilFocused = (page: Page, text: string): Promise<void> =>
+  until(
+    `the focus is on "${text}"`,
+    async () => (await page.evaluate('document.activeElement.textContent')) === text,
+    20_000,
+  );
 const heading = (page: Page, name: string) => page.getByRole('heading', { name });
 
 /** How many of the others still wait, by their own tickets. */
@@ -152,13 +159,17 @@ describe('a place behind two hundred others', () => {
       expect(await fact(page, 'ahead').textContent()).toBe(`${200 - to} people`);
     }
 
-    await configure(url, id, { admitPerSecond: 20 });
+    await configure(url, id, { admitPerSecond: 10 });
     await until('some are let in', async () => ((await shownPlace(page)) ?? 0) < 100, 30_000);
     await configure(url, id, paused);
-    await until('the page shows what the tickets say', async () => {
-      const ahead = await othersWaiting(url, id, others);
-      return (await shownPlace(page)) === ahead + 1;
-    });
+    await until(
+      'the page shows what the tickets say',
+      async () => {
+        const ahead = await othersWaiting(url, id, others);
+        return (await shownPlace(page)) === ahead + 1;
+      },
+      30_000,
+    );
 
     await configure(url, id);
     await heading(page, 'It is your turn').waitFor();
@@ -231,7 +242,7 @@ describe('a place is kept, with its number and progress', () => {
     await page.context().setOffline(false);
     await untilWay(page, 'Live');
     expect(await placesShown(page)).toEqual([3]);
-    expect(await page.locator('[aria-live="polite"]').textContent()).toContain('Connected again');
+    await page.locator('[aria-live="polite"]').getByText('Connected again').waitFor();
     expect(faults).toEqual([]);
   });
 
@@ -332,7 +343,7 @@ describe('the end of a place', () => {
     await page.getByRole('dialog').getByRole('button', { name: 'Leave the queue' }).press('Enter');
     await heading(page, 'You have left the queue').waitFor();
     await untilState(url, id, { waiting: 5 });
-    expect(await page.evaluate('document.activeElement.textContent')).toBe('You have left the queue');
+    await untilFocused(page, 'You have left the queue');
     await expectFit(page);
     await page.getByRole('button', { name: 'Join again' }).click();
     await untilPlace(page, 6);
@@ -340,15 +351,28 @@ describe('the end of a place', () => {
     expect(faults).toEqual([]);
   });
 
+  it('comes by giving the turn back, and nobody is taken away from the question', async () => {
+    const id = await openRoom(url);
+    const { page, faults } = await guest();
+    await page.clock.install();
+    await page.goto(pathOf(id));
+    await page.getByRole('button', { name: 'Give the turn back' }).click();
+    await page.clock.runFor(20_000);
+    await page.getByRole('dialog').getByRole('button', { name: 'Give the turn back' }).click();
+    await heading(page, 'You have left the queue').waitFor();
+    await untilState(url, id, { active: 0 });
+    expect(faults).toEqual([]);
+  });
+
   it('comes when the turn goes by unused', slow, async () => {
-    const id = await openRoom(url, { passSeconds: 20 });
+    const id = await openRoom(url, { passSeconds: 40 });
     const { page, faults } = await guest(url, { viewport: phone.viewport! });
     await page.goto(pathOf(id));
     await page.getByRole('button', { name: 'Stay here' }).click();
     await page.reload();
     await heading(page, 'It is your turn').waitFor();
     await page.getByRole('button', { name: 'Stay here' }).click();
-    await heading(page, 'Your turn is over').waitFor({ timeout: 60_000 });
+    await heading(page, 'Your turn is over').waitFor({ timeout: 90_000 });
     await expectFit(page);
     expect(await page.title()).toBe('Waiting room · fastpass');
     await configure(url, id, paused);
@@ -420,7 +444,7 @@ describe('whoever is not logged in', () => {
     await page.getByLabel('Password').fill('a long password');
     await page.getByRole('button', { name: 'Sign up', exact: true }).click();
     await untilPlace(page, 8);
-    expect(await page.evaluate('document.activeElement.textContent')).toBe('Your place');
+    await untilFocused(page, 'Your place');
     await page.getByRole('button', { name: 'Log out' }).click();
     await heading(page, 'Log in').waitFor();
     expect(faults).toEqual([]);
@@ -431,6 +455,16 @@ describe('whoever is not logged in', () => {
     const { page, userId, faults } = await guest();
     await page.goto(pathOf(id));
     await untilPlace(page, 1);
+    await call(url, 'DELETE', '/v1/sessions/current', { userId });
+    await page.getByText('Your session has ended.').waitFor({ timeout: 45_000 });
+    expect(faults).toEqual([]);
+  });
+
+  it('any more is told so in the midst of a turn, too', async () => {
+    const id = await openRoom(url);
+    const { page, userId, faults } = await guest();
+    await page.goto(pathOf(id));
+    await page.getByRole('button', { name: 'Stay here' }).click();
     await call(url, 'DELETE', '/v1/sessions/current', { userId });
     await page.getByText('Your session has ended.').waitFor({ timeout: 45_000 });
     expect(faults).toEqual([]);
@@ -450,7 +484,7 @@ describe('nobody waits blindly', () => {
     await page.goto(pathOf(id));
     await page.getByText('Sold out for now.').waitFor();
     await call(url, 'DELETE', `/v1/reservations/${held.body.reservationId}`, { userId: holder });
-    await page.getByText('Sold out for now.').waitFor({ state: 'detached' });
+    await page.getByText('Sold out for now.').waitFor({ state: 'detached', timeout: 45_000 });
     expect(faults).toEqual([]);
   });
 
@@ -483,6 +517,9 @@ describe('the sound for the turn', () => {
     const { page, faults } = await guest();
     await page.addInitScript(`
       globalThis.tones = 0;
+      globalThis.AudioContext = class extends AudioContext {
+        constructor() { super(); globalThis.audio = this; }
+      };
       const start = OscillatorNode.prototype.start;
       OscillatorNode.prototype.start = function (...when) { tones++; return start.apply(this, when); };
     `);
@@ -491,13 +528,14 @@ describe('the sound for the turn', () => {
     const choice = page.getByLabel('Play a sound when it is my turn');
     expect(await choice.isChecked()).toBe(false);
     await choice.check();
-    await until('both tones are played', async () => (await page.evaluate('tones')) === 2);
+    await until('both tones are played', async () => (await page.evaluate('tones')) === 2, 20_000);
     await page.reload();
     await untilPlace(page, 1);
     expect([await choice.isChecked(), await page.evaluate('tones')]).toEqual([true, 0]);
     await page.getByRole('heading', { level: 1 }).click();
+    await until('sound is allowed', async () => (await page.evaluate('globalThis.audio?.state')) === 'running', 20_000);
     await configure(url, id);
-    await until('both tones are played', async () => (await page.evaluate('tones')) === 2);
+    await until('both tones are played', async () => (await page.evaluate('tones')) === 2, 20_000);
     expect(faults).toEqual([]);
   });
 });

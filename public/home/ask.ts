@@ -42,6 +42,8 @@ interface Action {
   readonly fault: string;
   /** Null where one is under way already: of two clicks one counts. */
   run<Value>(call: () => Promise<Result<Value>>): Promise<Asked<Value> | null>;
+  /** Takes the fault back. */
+  forget(): void;
 }
 
 /** What a person sets off by a click, one at a time. */
@@ -67,14 +69,18 @@ export function useAction(): Action {
         setIsBusy(false);
       }
     },
+    forget: () => setFault(''),
   };
 }
 
 /** Of the reads that keep the page up to date; what a person has clicked does not wait behind them. */
 const lanes = new Lanes(4);
 
+/** After a failure, of what is read but once: there may be no button to try again. */
+const faultAgainMs = 10_000;
+
 interface KeptOptions {
-  /** After an answer; never again without. */
+  /** After an answer; without it, only after a failure. */
   readonly everyMs?: number;
   /** False: nothing is asked, what is known stays. */
   readonly isActive?: boolean;
@@ -119,7 +125,8 @@ export function useKept<Value>(
         fault: asked.ok ? '' : asked.sentence,
         answers: answers + 1,
       }));
-      if (everyMs !== undefined) timer = setTimeout(go, everyMs);
+      const nextMs = everyMs ?? (asked.ok ? undefined : faultAgainMs);
+      if (nextMs !== undefined) timer = setTimeout(go, nextMs);
     };
     const go = (): void => {
       once().catch((thrown: unknown) => {

@@ -30,7 +30,7 @@ interface Charging {
 function useCharging(userId: number, onCharged: (text: string) => void): Charging {
   const name = `fastpass.charge.${userId}`;
   const [pending, setPending] = useState(() => readPendingCharge(keptText(name), Date.now()));
-  const { isBusy, fault, run } = useAction();
+  const { isBusy, fault, run, forget } = useAction();
   const keep = (now: PendingCharge | null): void => {
     keepText(name, now === null ? null : JSON.stringify(now));
     setPending(now);
@@ -54,7 +54,10 @@ function useCharging(userId: number, onCharged: (text: string) => void): Chargin
       onCharged(text);
       return true;
     },
-    leave: () => keep(null),
+    leave() {
+      keep(null);
+      forget();
+    },
   };
 }
 

@@ -72,15 +72,16 @@ interface ReservationProps {
 }
 
 interface ConfirmedProps extends ReservationProps {
-  readonly onDone: (reservationId: string, text: string) => void;
+  readonly onDone: (text: string) => void;
 }
 
-interface HeldProps extends ConfirmedProps {
+interface HeldProps extends ReservationProps {
+  readonly onSettled: (reservationId: string, text: string) => void;
   readonly onChanged: () => void;
 }
 
 /** The time is by this machine's clock, and only shown: whether it can still be paid, the gateway says. */
-export function Held({ reservation, events, onDone, onChanged }: HeldProps): VNode {
+export function Held({ reservation, events, onSettled, onChanged }: HeldProps): VNode {
   const { reservationId, amount, expiresAt } = reservation;
   const performance = usePerformance(reservation);
   const paying = useAction();
@@ -96,14 +97,14 @@ export function Held({ reservation, events, onDone, onChanged }: HeldProps): VNo
   const isBusy = paying.isBusy || giving.isBusy;
   const pay = async (): Promise<void> => {
     const asked = await paying.run(() => client.pay(reservationId));
-    if (asked?.ok === true) return onDone(reservationId, t.paid(what));
+    if (asked?.ok === true) return onSettled(reservationId, t.paid(what));
     setIsShort(asked?.code === 'insufficient_balance');
     // It may be over, or paid by now: look.
     if (asked !== null && asked.code !== 'insufficient_balance') onChanged();
   };
   const giveBack = async (): Promise<void> => {
     const asked = await giving.run(() => client.cancel(reservationId));
-    if (asked?.ok === true) onDone(reservationId, t.givenBack(what));
+    if (asked?.ok === true) onSettled(reservationId, t.givenBack(what));
     else if (asked !== null) onChanged();
   };
   const fault = paying.fault || giving.fault;
@@ -128,7 +129,7 @@ export function Confirmed({ reservation, events, onDone }: ConfirmedProps): VNod
   const what = whatOf(reservation, performance, events);
   const onCancelled = (refunded: number): void => {
     setIsAsking(false);
-    onDone(reservation.reservationId, t.refunded(what, refunded));
+    onDone(t.refunded(what, refunded));
   };
   return html`
     <${Frame} reservation=${reservation} performance=${performance} events=${events}>

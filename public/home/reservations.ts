@@ -5,7 +5,7 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import type { Event, Page, Reservation } from '../../src/client/index.ts';
 import { announce } from '../lib/announce.ts';
 import { client } from '../lib/session.ts';
-import { ask, type Kept, useKept, useKeptPages } from './ask.ts';
+import { ask, useKept, useKeptPages } from './ask.ts';
 import { useReservationEvents } from './live.ts';
 import { Button, Fault } from './parts.ts';
 import { Confirmed, Ended, Held, readPerformance, whatOf } from './reservation.ts';
@@ -51,12 +51,16 @@ export function Reservations({ events, round, onChanged, onHolds }: Reservations
     tell(notice);
     onChanged();
   });
-  const onDone = (reservationId: string, text: string): void => {
-    settled.add(reservationId);
-    tell({ text, isGood: true });
+  const onDone = (text: string | null): void => {
+    if (text !== null) tell({ text, isGood: true });
     // Its buttons go with it.
     heading.current?.focus();
     onChanged();
+  };
+  const onSettled = (reservationId: string, text: string): void => {
+    // The socket may have been faster than the answer.
+    onDone(settled.has(reservationId) ? null : text);
+    settled.add(reservationId);
   };
   const holds = held.value?.items ?? [];
   const sold = confirmed.value?.items ?? [];
@@ -80,7 +84,7 @@ export function Reservations({ events, round, onChanged, onHolds }: Reservations
       ${isLoaded && holds.length + sold.length === 0 && html`<p class="soft">${t.noReservations}</p>`}
       ${holds.length > 0 && html`<h3 class="group">${t.held}</h3>`}
       <ul class="reservations">
-        ${holds.map((reservation) => html`<${Held} key=${reservation.reservationId} reservation=${reservation} events=${events} onDone=${onDone} onChanged=${onChanged} />`)}
+        ${holds.map((reservation) => html`<${Held} key=${reservation.reservationId} reservation=${reservation} events=${events} onSettled=${onSettled} onChanged=${onChanged} />`)}
       </ul>
       ${sold.length > 0 && html`<h3 class="group">${t.confirmed}</h3>`}
       <ul class="reservations">
@@ -93,8 +97,8 @@ export function Reservations({ events, round, onChanged, onHolds }: Reservations
 }
 
 /**
- * Holds that are there no more, and were not settled here (their ids go into the set returned): paid or given back in
- * another window, or over. The gateway is asked which.
+ * Holds that are there no more, and were not settled here: paid or given back in another window, or over. The gateway is
+ * asked which. Ids of those whose end was told, here or there, are in the set returned: no end is told twice.
  */
 function useEnds(
   held: Page<Reservation> | null,
@@ -118,7 +122,10 @@ function useEnds(
       const what = whatOf(reservation, performance.ok ? performance.value : null, now.current.events);
       const texts = { HELD: null, CONFIRMED: t.paid(what), CANCELLED: t.givenBack(what), EXPIRED: t.expired(what) };
       const text = texts[reservation.status];
-      if (text !== null) now.current.onEnd({ text, isGood: reservation.status !== 'EXPIRED' });
+      // Settled here after all, while its end was looked up.
+      if (text === null || settled.has(reservationId)) return;
+      settled.add(reservationId);
+      now.current.onEnd({ text, isGood: reservation.status !== 'EXPIRED' });
     };
     Promise.all(gone.map(look)).catch((thrown: unknown) => reportError(thrown));
   }, [held, settled]);
@@ -128,10 +135,10 @@ function useEnds(
 /** Read when it is opened for the first time. */
 function EndedOnes({ events, round }: { readonly events: readonly Event[]; readonly round: number }): VNode {
   const [isOpened, setIsOpened] = useState(false);
-  const { value, fault, answers, more } = useKeptPages((request) => client.reservations(request), {
+  const { value, fault, more } = useKeptPages((request) => client.reservations(request), {
     isActive: isOpened,
     of: [round],
-  }) satisfies Kept<Page<Reservation>>;
+  });
   const ended = value?.items.filter(({ status }) => status === 'CANCELLED' || status === 'EXPIRED') ?? [];
   return html`
     <details onToggle=${() => setIsOpened(true)}>
@@ -141,7 +148,7 @@ function EndedOnes({ events, round }: { readonly events: readonly Event[]; reado
       <ul class="reservations">
         ${ended.map((reservation) => html`<${Ended} key=${reservation.reservationId} reservation=${reservation} events=${events} />`)}
       </ul>
-      ${value !== null && value.next !== null && html`<${Button} key=${answers} class="quiet" onClick=${more}>${t.more}</${Button}>`}
+      ${value !== null && value.next !== null && html`<${Button} class="quiet" onClick=${more}>${t.more}</${Button}>`}
     </details>
   ` as VNode;
 }

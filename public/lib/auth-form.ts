@@ -30,9 +30,9 @@ const t = texts({
     passwordHint: '8자 이상',
     name: '이름 (선택)',
     toSignUp: '계정이 없으신가요? 회원가입',
-    toLogIn: '계정이 있습니다: 로그인',
+    toLogIn: '이미 계정이 있으신가요? 로그인',
     wrong: '이메일 또는 비밀번호가 맞지 않습니다.',
-    busy: '잠시만요 …',
+    busy: '잠시만 기다려 주세요…',
     done: '로그인되었습니다.',
   },
 });

@@ -1,6 +1,6 @@
 /**
  * On to the seats: a large button, and a countdown that does it for who only watches. It counts while the page is seen, so
- * that nobody is taken away behind their back, and whoever is still reading stops it.
+ * that nobody is taken away behind their back, nor from a question that is open; whoever is still reading stops it.
  */
 import { html } from 'htm/preact';
 import type { VNode } from 'preact';
@@ -15,7 +15,8 @@ export function GoOn({ seatsPath }: { readonly seatsPath: string }): VNode {
   useEffect(() => {
     if (isStopped) return;
     const timer = setInterval(() => {
-      if (!document.hidden) setLeft((before) => Math.max(0, before - 1));
+      const isAsked = document.querySelector('dialog[open]') !== null;
+      if (!document.hidden && !isAsked) setLeft((before) => Math.max(0, before - 1));
     }, 1000);
     return () => clearInterval(timer);
   }, [isStopped]);

@@ -27,6 +27,7 @@ export function Leave({ kind, leave }: LeaveProps): VNode {
   }
 
   async function giveUp(): Promise<void> {
+    if (isBusy) return;
     setIsBusy(true);
     setFault('');
     const why = await leave();
@@ -43,7 +44,7 @@ export function Leave({ kind, leave }: LeaveProps): VNode {
       ${fault !== '' && html`<p class="notice bad" role="alert">${fault}</p>`}
       <div class="row">
         <button type="button" class="primary" autofocus onClick=${() => dialog.current?.close()}>${keep}</button>
-        <button type="button" disabled=${isBusy} onClick=${giveUp}>${isBusy ? t.leaving : button}</button>
+        <button type="button" aria-disabled=${isBusy} onClick=${giveUp}>${isBusy ? t.leaving : button}</button>
       </div>
     </dialog>
   ` as VNode;

@@ -17,6 +17,7 @@ import {
   type QueuePass,
   type QueuePlace,
   type QueueTicket,
+  type Result,
   type TicketStorage,
   type WaitOutcome,
   waitForPass,
@@ -239,8 +240,13 @@ export class Visit {
         this.#socket.open();
         this.#socket.watchQueue(this.#performanceId, ticket);
         await pause(turnLookMs, cut);
-        const now = await this.#lookAt(ticket);
-        if (this.#isStopped || now === null) continue;
+        const look = await this.#lookAt(ticket);
+        if (this.#isStopped || look === null) continue;
+        if (!look.ok) {
+          if (passing.has(look.problem.code)) continue;
+          return this.#end({ status: 'refused', problem: look.problem });
+        }
+        const now = look.value;
         if (now.status === 'waiting') return false;
         if (now.status === 'open') return this.#end({ status: 'open', hasWaited: true });
         if (now.status !== 'admitted') return this.#end(this.#overAs(now.status));
@@ -252,11 +258,10 @@ export class Visit {
     }
   }
 
-  /** Null where there is no answer, or one that passes: the next look may have one. */
-  async #lookAt(ticket: string): Promise<QueueTicket | null> {
+  /** Null where there is no answer: the next look may have one. */
+  async #lookAt(ticket: string): Promise<Result<QueueTicket> | null> {
     try {
-      const result = await client.ticket(this.#performanceId, ticket, { signal: this.#over.signal });
-      return result.ok ? result.value : null;
+      return await client.ticket(this.#performanceId, ticket, { signal: this.#over.signal });
     } catch {
       return null;
     }
