@@ -469,10 +469,11 @@ describe('the live figures', () => {
     await page.getByLabel('Colours').selectOption('dark');
     await until('the plot is another', async () => (await colours()) !== light, 30_000);
     await page.setViewportSize({ width: 360, height: 740 });
-    await until('the plot is narrow', async () => {
+    const isNarrow = async (): Promise<boolean> => {
       const now = await canvas.evaluate((element) => element.getBoundingClientRect().width);
       return now !== wide && now <= 330;
-    });
+    };
+    await until('the plot is narrow', isNarrow, 30_000);
     expect(await overflowOf(page)).toBe(0);
     expect(await accessibilityFaults(page)).toEqual([]);
     expect(faults).toEqual([]);
