@@ -9,6 +9,7 @@ import {
   call,
   createPerformance,
   newUserId,
+  patient,
   redisClient,
   spawnGateway,
   startGateway,
@@ -23,7 +24,7 @@ let gateway: TestGateway;
 const opened: BrowserContext[] = [];
 
 beforeAll(async () => {
-  gateway = await startGateway();
+  gateway = await startGateway(patient);
 });
 afterEach(async () => {
   closeSockets();
@@ -101,7 +102,11 @@ function holdSeat(url: string, performanceId: number, seat: number): ReturnType<
 
 describe('who is no admin', () => {
   it('sees the log-in and nothing else, and after it the control room', async () => {
-    const own = await startGateway({ ADMIN_EMAIL: 'head@example.org', ADMIN_PASSWORD: 'a password for the head' });
+    const own = await startGateway({
+      ...patient,
+      ADMIN_EMAIL: 'head@example.org',
+      ADMIN_PASSWORD: 'a password for the head',
+    });
     try {
       const { context, page, faults } = await browser.visitor(own.url);
       opened.push(context);
@@ -279,9 +284,15 @@ describe('the panel of a performance', () => {
   it('warms it and says whether it was cold', async () => {
     const id = await createPerformance(gateway.url, seated);
     const { page, faults } = await panelOf(id);
-    // As after a loss of Redis. What the page reads every second would warm it again.
+    // As after a loss of Redis. What the page reads every second would warm it again: it stops, and the last is answered.
+    const underWay = new Set<unknown>();
+    const isRead = page.waitForRequest(`**/v1/performances/${id}/queue`);
+    page.on('request', (request) => underWay.add(request));
+    page.on('requestfinished', (request) => underWay.delete(request));
+    page.on('requestfailed', (request) => underWay.delete(request));
+    await isRead;
     await hide(page, true);
-    await page.waitForLoadState('networkidle');
+    await until('all is answered', () => underWay.size === 0, 30_000);
     const redis = redisClient();
     await redis.del(performanceKeys(id).meta);
     redis.disconnect();
@@ -404,8 +415,19 @@ describe('the waiting room', () => {
     await button(page, 'Keep mine, to apply it').click();
     await button(page, 'Apply').click();
     await page.getByText('20 a second, up to 300').waitFor();
-    expect(await stateOf(url, id)).toMatchObject({ admitPerSecond: 20, maxActive: 300 });
-    await configure(url, id, { admitPerSecond: 40, maxActive: 300 });
+    // What is typed while an answer is awaited stays.
+    await page.getByLabel('Inside at once').fill('301');
+    await page.route('**/queue', async (route) => {
+      if (route.request().method() === 'PUT') await page.getByLabel('Seconds of a pass').fill('77');
+      await route.continue();
+    });
+    await button(page, 'Apply').click();
+    await page.getByText('20 a second, up to 301').waitFor();
+    await page.unroute('**/queue');
+    expect(await page.getByLabel('Seconds of a pass').inputValue()).toBe('77');
+    await button(page, 'Undo my changes').click();
+    expect(await stateOf(url, id)).toMatchObject({ admitPerSecond: 20, maxActive: 301 });
+    await configure(url, id, { admitPerSecond: 40, maxActive: 301 });
     await button(page, 'Halve').click();
     await page.getByText('have just been changed elsewhere').waitFor();
     expect(await stateOf(url, id)).toMatchObject({ admitPerSecond: 40 });
@@ -447,10 +469,11 @@ describe('the live figures', () => {
     await page.getByLabel('Colours').selectOption('dark');
     await until('the plot is another', async () => (await colours()) !== light, 30_000);
     await page.setViewportSize({ width: 360, height: 740 });
-    await until('the plot is narrow', async () => {
+    const isNarrow = async (): Promise<boolean> => {
       const now = await canvas.evaluate((element) => element.getBoundingClientRect().width);
       return now !== wide && now <= 330;
-    });
+    };
+    await until('the plot is narrow', isNarrow, 30_000);
     expect(await overflowOf(page)).toBe(0);
     expect(await accessibilityFaults(page)).toEqual([]);
     expect(faults).toEqual([]);
@@ -489,7 +512,7 @@ describe('the live figures', () => {
   });
 
   it('go on after a restart of the gateway without a spike', async () => {
-    const settings = { PORT: String(await freePort()) };
+    const settings = { ...patient, PORT: String(await freePort()) };
     let own = await spawnGateway(settings);
     try {
       const id = await createPerformance(own.url, seated);
@@ -543,8 +566,9 @@ describe('a rehearsal', () => {
     await section.getByLabel('People', { exact: true }).fill('100');
     await button(page, 'Start the rush').click();
     await button(page, 'The rush is under way …').waitFor();
+    // It ends by itself after a minute at the latest.
+    await button(page, 'Start the rush').waitFor({ timeout: 75_000 });
     await section.getByText('100 / 100').waitFor();
-    await button(page, 'Start the rush').waitFor();
     const admin = { userId: newUserId(), role: 'admin' } as const;
     const { body } = await call(gateway.url, 'GET', `/v1/performances/${demoId}/rehearsals/current`, admin);
     const refused = Object.values<number>(body.refused).reduce((sum, one) => sum + one, 0);

@@ -2,7 +2,7 @@
 import { useEffect, useRef } from 'preact/hooks';
 import type { Problem, Result } from '../../src/client/index.ts';
 import { sentenceOf, sentenceOfFailure } from '../lib/problems.ts';
-import { forgetLogin } from '../lib/session.ts';
+import { currentLogin, forgetLogin } from '../lib/session.ts';
 
 export type Asked<Value> =
   | { readonly ok: true; readonly status: number; readonly value: Value }
@@ -11,10 +11,12 @@ export type Asked<Value> =
 
 /** Waits for the answer. An ended session is forgotten: the page shows the log-in. */
 export async function ask<Value>(call: Promise<Result<Value>>): Promise<Asked<Value>> {
+  const asker = currentLogin();
   try {
     const result = await call;
     if (result.ok) return result;
-    if (result.status === 401) forgetLogin();
+    // Not where somebody else has logged in since.
+    if (result.status === 401 && asker !== null && currentLogin() === asker) forgetLogin();
     return { ok: false, sentence: sentenceOf(result.problem), problem: result.problem };
   } catch (thrown) {
     return { ok: false, sentence: sentenceOfFailure(thrown), problem: null };

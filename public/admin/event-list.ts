@@ -35,6 +35,10 @@ export function EventList(props: EventListProps): VNode {
   // A chosen one is never below the end of the list.
   const shown = found.filter(({ eventId }, i) => i < shownMax || eventId === chosenEventId);
   const number = /^[1-9]\d{0,14}$/.test(wanted) ? Number(wanted) : null;
+  const readAgain = async (): Promise<void> => {
+    await readEvents();
+    for (const eventId of open) if (!catalogue.performances.has(eventId)) await catalogue.readPerformances(eventId);
+  };
   const toggle = (eventId: number): void =>
     setOpen((before) => {
       const now = new Set(before);
@@ -51,7 +55,7 @@ export function EventList(props: EventListProps): VNode {
       <label>${t.search}<input type="search" value=${search}
         onInput=${(event: InputEvent) => setSearch((event.currentTarget as HTMLInputElement).value)} /></label>
       <${Sentence} text=${sentence} />
-      ${sentence !== '' && html`<button type="button" onClick=${() => readEvents()}>${t.again}</button>`}
+      ${sentence !== '' && html`<button type="button" onClick=${readAgain}>${t.again}</button>`}
       ${events === null && sentence === '' && html`<p class="soft" role="status">${t.loading}</p>`}
       ${events?.length === 0 && html`<p class="soft">${t.noEvents}</p>`}
       ${

@@ -64,7 +64,13 @@ describe('the figures of a gateway', () => {
     expect(gatewayFigures(at(10, { held: 9 }), now)).toMatchObject(unknown);
     // It has counted further than before already.
     expect(gatewayFigures(at(10, { held: 2, startedAt: 0 }), now)).toMatchObject(unknown);
-    expect(gatewayFigures(at(-100, { held: 2 }), now)).toMatchObject(unknown);
+    expect(gatewayFigures(at(11 - windowSeconds - 1, { held: 2 }), now)).toMatchObject(unknown);
+  });
+
+  it('of a gap are counts, but no rates', () => {
+    const figures = gatewayFigures(at(10, { held: 2 }), at(20, { held: 9, taken: 3, all: 12 }));
+    expect(figures).toMatchObject({ holds: null, refusals: null, p99Ms: null, held: 7 });
+    expect([...figures.refused]).toEqual([['seat_taken', 3]]);
   });
 
   it('of a room are people admitted a second, unknown where the count went back', () => {

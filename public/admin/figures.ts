@@ -63,7 +63,9 @@ export function gatewayFigures(before: Reading<Scrape> | null, after: Reading<Sc
   };
   const seconds = secondsBetween(before, after);
   const unknown = { holds: null, refusals: null, refused: new Map<string, number>(), held: 0, p99Ms: null, ...levels };
-  if (before === null || seconds === null || !isSameProcess(before.value, now)) return unknown;
+  // What was counted in between was counted, whether it was a second or a minute; beyond the last minutes nobody asks.
+  const isLongAgo = before !== null && after.atSeconds - before.atSeconds > windowSeconds;
+  if (before === null || isLongAgo || !isSameProcess(before.value, now)) return unknown;
   const earlier = before.value.by(holds, 'outcome');
   const refused = new Map<string, number>();
   let held = 0;
@@ -81,11 +83,11 @@ export function gatewayFigures(before: Reading<Scrape> | null, after: Reading<Sc
   const p99 = quantileBetween(0.99, duration(before.value), duration(now));
   return {
     ...levels,
-    holds: held / seconds,
-    refusals: refusals / seconds,
+    holds: seconds === null ? null : held / seconds,
+    refusals: seconds === null ? null : refusals / seconds,
     refused,
     held,
-    p99Ms: p99 === null ? null : p99 * 1000,
+    p99Ms: seconds === null || p99 === null ? null : p99 * 1000,
   };
 }
 

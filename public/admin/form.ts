@@ -2,7 +2,7 @@
 import { html } from 'htm/preact';
 import type { ComponentChildren, RefObject, VNode } from 'preact';
 import { useEffect, useId, useRef, useState } from 'preact/hooks';
-import type { Problem } from '../../src/client/index.ts';
+import { newKey, type Problem } from '../../src/client/index.ts';
 import type { Asked } from './ask.ts';
 import { faultText } from './fault-text.ts';
 import { t } from './texts.ts';
@@ -97,12 +97,6 @@ function faultsOf(problem: Problem | null, form: HTMLFormElement): Faults {
   return faults;
 }
 
-/** A repeat of what may have been done already must not do it twice; other contents are another wish. */
-function newKey(): string {
-  // Not randomUUID: browsers have it on secure origins alone.
-  return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, '0')).join('');
-}
-
 export interface Submission {
   readonly form: RefObject<HTMLFormElement | null>;
   readonly isBusy: boolean;
@@ -121,6 +115,7 @@ export function useSubmit<Value>(
   onDone: (value: Value) => void,
 ): Submission {
   const form = useRef<HTMLFormElement>(null);
+  // A repeat of what may have been done already must not do it twice; other contents are another wish.
   const tried = useRef({ content: '', key: '' });
   const [isBusy, setIsBusy] = useState(false);
   const [faults, setFaults] = useState(noFaults);

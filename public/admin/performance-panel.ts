@@ -1,7 +1,7 @@
 /** One performance: what is left of it, its room and its figures, and for a demo its rehearsals. */
 import { html } from 'htm/preact';
 import type { VNode } from 'preact';
-import { useState } from 'preact/hooks';
+import { useEffect, useState } from 'preact/hooks';
 import type { Performance, Event as SaleEvent } from '../../src/client/index.ts';
 import { announce } from '../lib/announce.ts';
 import { count, dateTime, money } from '../lib/format.ts';
@@ -29,11 +29,9 @@ export function PerformancePanel({ performanceId, events, onEvent }: Performance
   const { performance, queue, sentence } = sale;
   const eventId = performance?.eventId ?? null;
   const event = events.find((one) => one.eventId === eventId);
-  const [toldId, setToldId] = useState<number | null>(null);
-  if (eventId !== null && eventId !== toldId) {
-    setToldId(eventId);
-    onEvent(eventId);
-  }
+  useEffect(() => {
+    if (eventId !== null) onEvent(eventId);
+  }, [eventId]);
   if (performance === null || queue === null) {
     return (
       sentence === '' ? html`<p role="status">${t.loading}</p>` : html`<${Sentence} text=${sentence} />`

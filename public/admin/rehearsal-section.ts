@@ -1,7 +1,7 @@
 /** A rehearsal rush against a demo performance: its form, its progress, and what came of it. */
 import { html } from 'htm/preact';
 import type { VNode } from 'preact';
-import { useId, useState } from 'preact/hooks';
+import { useId, useRef, useState } from 'preact/hooks';
 import type { Rehearsal } from '../../src/client/index.ts';
 import { announce } from '../lib/announce.ts';
 import { count, timeOfDay } from '../lib/format.ts';
@@ -20,11 +20,14 @@ function refusedOf({ refused }: Rehearsal): number {
 export function RehearsalSection({ performanceId }: { readonly performanceId: number }): VNode {
   const [rehearsal, setRehearsal] = useState<Rehearsal | null>(null);
   const [lost, setLost] = useState('');
+  const starts = useRef(0);
   const isRunning = rehearsal?.state === 'running';
   // Asked until one answer says that nothing runs: somebody else may have started one before.
   usePoll(rehearsal === null || isRunning ? everyMs : null, async (signal) => {
+    const startsBefore = starts.current;
     const asked = await ask(client.rehearsal(performanceId, { signal }));
-    if (signal.aborted) return;
+    // What was asked before a start, and answered after it, may be older.
+    if (signal.aborted || starts.current !== startsBefore) return;
     setLost(asked.ok ? '' : asked.sentence);
     if (!asked.ok) return;
     const now = asked.value;
@@ -38,7 +41,10 @@ export function RehearsalSection({ performanceId }: { readonly performanceId: nu
       if (asked.ok) announce(asked.status === 200 ? t.underWay : t.startedNow);
       return asked;
     },
-    (started) => setRehearsal(started),
+    (started) => {
+      starts.current++;
+      setRehearsal(started);
+    },
   );
   return html`
     <section class="card" aria-labelledby="rehearsal-title">

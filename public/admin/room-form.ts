@@ -20,7 +20,8 @@ export interface RoomFormProps {
   readonly isConflict: boolean;
   readonly onDraft: (draft: RoomDraft) => void;
   readonly put: (settings: RoomSettings, seen: RoomSettings) => Promise<PutOutcome>;
-  readonly onDone: (queue: Queue) => void;
+  /** With the draft as it was sent. */
+  readonly onDone: (queue: Queue, sent: RoomDraft) => void;
   readonly onUndo: () => void;
   readonly onOff: () => void;
 }
@@ -33,7 +34,7 @@ export function RoomForm({ mode, base, draft, isConflict, onDraft, put, onDone, 
     },
     (done) => {
       announce(t.applied);
-      onDone(done);
+      onDone(done, draft);
     },
   );
   const number = (name: 'admitPerSecond' | 'maxActive' | 'passSeconds', hint: string, limits: object): unknown => html`

@@ -59,10 +59,18 @@ export function RoomSection({ performanceId, queue, onQueue }: RoomSectionProps)
     const done = await put({ ...inForce, ...part }, inForce);
     if (done === 'changed' || !done.ok) return done;
     const now = settingsOf(done.value);
-    setDraft(rebased(draft, base, now));
+    setDraft((latest) => rebased(latest, draftOf(base), now));
     setBase(now);
     return done;
   }
+
+  /** The form is in force as it was sent: what was typed since stays. */
+  const onDone = (done: Queue, sent: RoomDraft): void => {
+    const now = settingsOf(done);
+    setDraft((latest) => rebased(latest, sent, now));
+    setBase(now);
+    setIsAsked(false);
+  };
 
   /** The buttons for it go: the focus goes to the heading above them. */
   const decide = (whose: 'theirs' | 'mine'): void => {
@@ -81,7 +89,7 @@ export function RoomSection({ performanceId, queue, onQueue }: RoomSectionProps)
       ${queue.mode === 'on' && html`<${QuickRates} rateNow=${queue.admitPerSecond} onChange=${change} />`}
       ${isConflict && html`<${Conflict} before=${base} after=${inForce} names=${differences} onDecide=${decide} />`}
       <${RoomForm} mode=${queue.mode} base=${base} draft=${draft} isConflict=${isConflict} onDraft=${setDraft} put=${put}
-        onDone=${(done: Queue) => begin(settingsOf(done))} onUndo=${() => decide('theirs')} onOff=${() => setIsOffAsked(true)} />
+        onDone=${onDone} onUndo=${() => decide('theirs')} onOff=${() => setIsOffAsked(true)} />
       ${
         isOffAsked &&
         html`<${OffDialog} waiting=${queue.waiting} turnOff=${() => change({ mode: 'off' })} onClose=${(
@@ -95,9 +103,8 @@ export function RoomSection({ performanceId, queue, onQueue }: RoomSectionProps)
   ` as VNode;
 }
 
-/** What is typed, on new ground: fields that were not touched become the new ones. */
-function rebased(draft: RoomDraft, base: RoomSettings, now: RoomSettings): RoomDraft {
-  const before = draftOf(base);
+/** What is typed, on new ground: fields that are as before become the new ones. */
+function rebased(draft: RoomDraft, before: RoomDraft, now: RoomSettings): RoomDraft {
   const touched = Object.entries(draft).filter(([name, value]) => before[name as keyof RoomDraft] !== value);
   return { ...draftOf(now), ...Object.fromEntries(touched) };
 }

@@ -20,7 +20,7 @@ export interface ChoicePanelProps {
   readonly chosen: readonly number[];
   readonly lost: Lost | null;
   readonly reserve: Reserve;
-  /** Nobody is logged in, or the sale has no place for more. */
+  /** Somebody is logged in. */
   readonly canHold: boolean;
   readonly onDrop: (seat: number) => void;
   readonly onDropAll: () => void;
@@ -84,7 +84,7 @@ function LostNotice(props: ChoicePanelProps & { readonly lost: Lost }): VNode {
         ${
           seats.length > 0 &&
           html`
-            <button type="button" class="primary" disabled=${reserve.isBusy} onClick=${onTakeOffer}>
+            <button type="button" class="primary" disabled=${reserve.isBusy || reserve.uncertain !== null} onClick=${onTakeOffer}>
               ${holds ? t.holdInstead(textOf([...chosen, ...seats])) : t.take(offered)}
             </button>
           `

@@ -32,6 +32,8 @@ export function HoldPanel({ held, labelOf, holding, onGivenBack }: HoldPanelProp
   const [work, setWork] = useState<'' | 'paying' | 'givingBack'>('');
   const [fault, setFault] = useState('');
   const key = useRef(new KeptKey());
+  const payButton = useRef<HTMLButtonElement>(null);
+  const hasCharged = useRef(false);
 
   async function readBalance(signal?: AbortSignal): Promise<void> {
     try {
@@ -48,6 +50,16 @@ export function HoldPanel({ held, labelOf, holding, onGivenBack }: HoldPanelProp
     void readBalance(over.signal);
     return () => over.abort();
   }, [reservationId]);
+
+  const missing = balance === null ? 0 : Math.max(0, amount - balance);
+  useEffect(() => {
+    // The form that had the focus is gone.
+    if (hasCharged.current && missing === 0) payButton.current?.focus();
+  }, [missing]);
+  const onCharged = (now: number): void => {
+    hasCharged.current = true;
+    setBalance(now);
+  };
 
   async function refuse(problem: Problem): Promise<void> {
     if (problem.code === 'unauthorized') return forgetLogin();
@@ -86,7 +98,6 @@ export function HoldPanel({ held, labelOf, holding, onGivenBack }: HoldPanelProp
       onGivenBack(result.value.refunded);
     });
 
-  const missing = balance === null ? 0 : Math.max(0, amount - balance);
   const isBusy = work !== '';
   return html`
     <section class="card hold" aria-labelledby="hold-title">
@@ -98,10 +109,10 @@ export function HoldPanel({ held, labelOf, holding, onGivenBack }: HoldPanelProp
         ${balance !== null && html`<dt>${t.balance}</dt><dd class="numbers">${money(balance)}</dd>`}
         ${missing > 0 && html`<dt>${t.missing}</dt><dd class="numbers missing">${money(missing)}</dd>`}
       </dl>
-      ${missing > 0 && html`<${ChargeForm} key=${missing} amount=${missing} onCharged=${setBalance} />`}
+      ${missing > 0 && html`<${ChargeForm} key=${missing} amount=${missing} onCharged=${onCharged} />`}
       ${fault !== '' && html`<p class="notice bad">${fault}</p>`}
       <div class="row">
-        <button type="button" class="primary" disabled=${isBusy || missing > 0} onClick=${pay}>
+        <button type="button" class="primary" ref=${payButton} disabled=${isBusy || missing > 0} onClick=${pay}>
           ${work === 'paying' ? t.paying : t.pay(money(amount))}
         </button>
         <button type="button" class="quiet" disabled=${isBusy} onClick=${giveBack}>

@@ -71,6 +71,8 @@ export function listenToPointers(
     event.preventDefault();
     const lines = event.deltaMode === WheelEvent.DOM_DELTA_LINE ? 16 : 1;
     map.zoom(Math.exp(-event.deltaY * lines * (event.ctrlKey ? 0.01 : 0.0025)), pointOf(event));
+    // What is under the mouse now is another seat, or lies elsewhere.
+    actions.onHover(0);
     tellTouch();
   };
 

@@ -26,7 +26,8 @@ export function PartyPanel({ partyMax, price, reserve, canHold }: PartyPanelProp
   };
   const onInput = (event: Event): void => {
     const value = Math.floor((event.currentTarget as HTMLInputElement).valueAsNumber);
-    if (value >= 1) setAsked(value);
+    // More than there are now must not come back once there are.
+    if (value >= 1) setAsked(Math.min(value, Math.max(1, partyMax)));
   };
   return html`
     <form class="card party" onSubmit=${submit} aria-labelledby="party-title">

@@ -33,11 +33,16 @@ export function SaleHead({ performance, name, live }: SaleHeadProps): VNode {
   ` as VNode;
 }
 
+const dayMs = 86_400_000;
+
 /** For show: whether places can be held the gateway decides, whatever the clock of this machine says. */
 function BookingTime({ performance: { bookingOpensAt, bookingClosesAt } }: { performance: Performance }): VNode | null {
   const now = useNow(1000);
   const opensInMs = bookingOpensAt === null ? 0 : Date.parse(bookingOpensAt) - now;
-  if (opensInMs > 0) return html`<p class="notice warn">${t.opens(countdown(opensInMs / 1000))}</p>` as VNode;
+  if (opensInMs > 0) {
+    const text = opensInMs > dayMs ? t.opensOn(dateTime(bookingOpensAt!)) : t.opens(countdown(opensInMs / 1000));
+    return html`<p class="notice warn">${text}</p>` as VNode;
+  }
   const isClosed = bookingClosesAt !== null && Date.parse(bookingClosesAt) <= now;
   return isClosed ? (html`<p class="notice warn">${t.closed}</p>` as VNode) : null;
 }

@@ -35,13 +35,15 @@ describe('the store of seats', () => {
 
   it('keeps what was told while a map was under way', () => {
     const store = new SeatStore(mapOf(['AVAILABLE', 'AVAILABLE', 'HELD']));
-    store.beginRead();
+    const endRead = store.beginRead();
+    // One that is given up meanwhile takes nothing from the other.
+    store.beginRead()(null);
     store.apply([[1, 'OCCUPIED']]);
-    store.endRead(mapOf(['AVAILABLE', 'HELD', 'AVAILABLE']));
+    endRead(mapOf(['AVAILABLE', 'HELD', 'AVAILABLE']));
     expect([1, 2, 3].map((seat) => store.statusOf(seat))).toEqual(['OCCUPIED', 'HELD', 'AVAILABLE']);
-    store.beginRead();
+    const endWithout = store.beginRead();
     store.apply([[2, 'AVAILABLE']]);
-    store.endRead(null);
+    endWithout(null);
     expect(store.isFree(2)).toBe(true);
   });
 
@@ -51,7 +53,7 @@ describe('the store of seats', () => {
       [0, 'HELD'],
       [2, 'HELD'],
     ]);
-    store.endRead(mapOf(['HELD', 'HELD']));
+    store.beginRead()(mapOf(['HELD', 'HELD']));
     expect(store.counts).toEqual({ AVAILABLE: 1, HELD: 0, OCCUPIED: 0 });
     expect([store.labelOf(1), store.priceOf(1), store.has(2)]).toEqual(['A-1', 1000, false]);
   });

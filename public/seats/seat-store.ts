@@ -16,8 +16,8 @@ export class SeatStore {
   readonly #states: Uint8Array;
   readonly #counts: [number, number, number];
   #seats: readonly Seat[];
-  /** While a map is under way: what the socket has told since it was asked for. */
-  #sinceRead: Changes[] | null = null;
+  /** Of each map under way: what the socket has told since it was asked for. */
+  readonly #sinceReads = new Set<Changes[]>();
   readonly #listeners = new Set<(changed: readonly number[]) => void>();
 
   /** `seats` in the order of their numbers, from 1 on. */
@@ -57,23 +57,24 @@ export class SeatStore {
     return this.#seats[seat - 1]?.price ?? 0;
   }
 
-  /** Call it before a map is asked for: changes that come meanwhile may be newer than the map. */
-  beginRead(): void {
-    this.#sinceRead = [];
-  }
-
-  /** A map that was read, or null for one that still holds or did not come. */
-  endRead(seats: readonly Seat[] | null): void {
-    const since = this.#sinceRead ?? [];
-    this.#sinceRead = null;
-    if (seats === null || seats.length !== this.size) return;
-    this.#seats = seats;
-    // One that is older than the map is followed by the change that made the map newer.
-    this.apply([...seats.map(({ seat, status }) => [seat, status] as const), ...since.flat()]);
+  /**
+   * Call it before a map is asked for: changes that come meanwhile may be newer than the map. What it returns takes the map,
+   * or null for one that still holds or did not come.
+   */
+  beginRead(): (seats: readonly Seat[] | null) => void {
+    const since: Changes[] = [];
+    this.#sinceReads.add(since);
+    return (seats) => {
+      this.#sinceReads.delete(since);
+      if (seats === null || seats.length !== this.size) return;
+      this.#seats = seats;
+      // One that is older than the map is followed by the change that made the map newer.
+      this.apply([...seats.map(({ seat, status }) => [seat, status] as const), ...since.flat()]);
+    };
   }
 
   apply(changes: Changes): void {
-    this.#sinceRead?.push(changes);
+    for (const since of this.#sinceReads) since.push(changes);
     const changed = this.#set(changes);
     if (changed.length > 0) for (const listener of [...this.#listeners]) listener(changed);
   }

@@ -8,7 +8,7 @@
  *   held -> choosing                     given back
  *   over, yours -> choosing              another try, or more places
  */
-import { useCallback, useEffect, useState } from 'preact/hooks';
+import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
 import type { Held, Performance, Places, Reservation } from '../../src/client/index.ts';
 import { sentenceOf, sentenceOfFailure } from '../lib/problems.ts';
 import { client, forgetLogin, type Login } from '../lib/session.ts';
@@ -43,7 +43,7 @@ export interface Holding {
   readonly look: () => void;
   /** A hold was granted just now. */
   readonly begin: (held: Held) => void;
-  /** Shows a reservation as the gateway has it. Rejects where there is no answer. */
+  /** Shows a reservation as the gateway has it; one that is shown stays while it cannot say. Rejects where there is no answer. */
   readonly show: (reservationId: string) => Promise<void>;
   readonly become: (phase: Phase) => void;
 }
@@ -75,8 +75,18 @@ async function find({ performanceId, maxReservationsPerUser }: Performance, sign
 
 export function useHolding(performance: Performance, login: Login | null): Holding {
   const { performanceId, holdSeconds } = performance;
-  const [phase, become] = useState<Phase>(login === null ? { name: 'choosing' } : { name: 'looking' });
+  const [phase, setPhase] = useState<Phase>(login === null ? { name: 'choosing' } : { name: 'looking' });
   const [looks, setLooks] = useState(0);
+  const token = login?.accessToken;
+  const tokenNow = useRef(token);
+  tokenNow.current = token;
+  // What was asked for somebody who has logged out since, in another window perhaps, is nothing to whoever is here now.
+  const become = useCallback(
+    (next: Phase | ((now: Phase) => Phase)): void => {
+      if (tokenNow.current === token) setPhase(next);
+    },
+    [token],
+  );
 
   useEffect(() => {
     if (login === null) return become({ name: 'choosing' });
@@ -88,31 +98,35 @@ export function useHolding(performance: Performance, login: Login | null): Holdi
         if (!over.signal.aborted) become(now);
       });
     return () => over.abort();
-  }, [performanceId, login?.accessToken, looks]);
+  }, [performanceId, token, looks]);
 
-  const show = useCallback(async (reservationId: string) => {
-    const result = await client.reservation(reservationId);
-    if (!result.ok) {
-      if (result.problem.code === 'unauthorized') return forgetLogin();
-      return become({ name: 'failed', sentence: sentenceOf(result.problem) });
-    }
-    const reservation = result.value;
-    const isHeldHere = (now: Phase): boolean => now.name === 'held' && now.held.reservationId === reservationId;
-    if (reservation.status === 'HELD') {
-      // One that is shown already keeps its own count.
-      become((now) => (isHeldHere(now) ? now : heldOf(reservation)));
-    }
-    if (reservation.status === 'CONFIRMED') {
-      become((now) => (now.name === 'yours' ? now : { ...yours, reservation, isNew: isHeldHere(now) }));
-    }
-    if (reservation.status === 'EXPIRED') become({ name: 'over' });
-    if (reservation.status === 'CANCELLED') become({ name: 'choosing' });
-  }, []);
+  const show = useCallback(
+    async (reservationId: string) => {
+      const isHeldHere = (now: Phase): boolean => now.name === 'held' && now.held.reservationId === reservationId;
+      const result = await client.reservation(reservationId);
+      if (!result.ok) {
+        if (result.problem.code === 'unauthorized') return forgetLogin();
+        const failed: Phase = { name: 'failed', sentence: sentenceOf(result.problem) };
+        return become((now) => (result.status >= 500 && isHeldHere(now) ? now : failed));
+      }
+      const reservation = result.value;
+      if (reservation.status === 'HELD') {
+        // One that is shown already keeps its own count.
+        become((now) => (isHeldHere(now) ? now : heldOf(reservation)));
+      }
+      if (reservation.status === 'CONFIRMED') {
+        become((now) => (now.name === 'yours' ? now : { ...yours, reservation, isNew: isHeldHere(now) }));
+      }
+      if (reservation.status === 'EXPIRED') become({ name: 'over' });
+      if (reservation.status === 'CANCELLED') become({ name: 'choosing' });
+    },
+    [become],
+  );
 
   // The gateway has just begun to count: that is right whatever the clock of this machine says.
   const begin = useCallback(
     (held: Held) => become({ name: 'held', held: { ...held, endsAtMs: Date.now() + holdSeconds * 1000 } }),
-    [holdSeconds],
+    [holdSeconds, become],
   );
   return { phase, look: useCallback(() => setLooks((before) => before + 1), []), begin, show, become };
 }

@@ -58,7 +58,12 @@ export function useLive({ performance, store, etag }: Sold, login: Login | null,
       isLost = !isRead;
       tell();
       clearTimeout(timer);
-      timer = setTimeout(() => void read(), isOpen && store !== null ? pollMsLive : pollMs);
+      if (!document.hidden) timer = setTimeout(() => void read(), isOpen && store !== null ? pollMsLive : pollMs);
+    };
+    // Nobody looks: nothing is asked. What the socket tells is taken all the same.
+    const onVisibility = (): void => {
+      if (document.hidden) clearTimeout(timer);
+      else void read();
     };
     if (store !== null) socket?.watchSeats(performanceId);
     socket?.onSeats((event) => store?.apply(event.changes));
@@ -70,8 +75,10 @@ export function useLive({ performance, store, etag }: Sold, login: Login | null,
       if (isOpen !== wasOpen && !over.signal.aborted) void read();
     });
     socket?.open();
+    document.addEventListener('visibilitychange', onVisibility);
     void read();
     return () => {
+      document.removeEventListener('visibilitychange', onVisibility);
       over.abort();
       clearTimeout(timer);
       socket?.close();
@@ -124,7 +131,7 @@ class Reader {
   }
 
   async #readSeats(store: SeatStore): Promise<boolean> {
-    store.beginRead();
+    const endRead = store.beginRead();
     let seats = null;
     try {
       const result = await client.seats(this.#performanceId, {
@@ -136,7 +143,7 @@ class Reader {
       if (result.value.isChanged) seats = result.value.map.seats;
       return true;
     } finally {
-      store.endRead(seats);
+      endRead(seats);
     }
   }
 }

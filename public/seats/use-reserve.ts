@@ -1,9 +1,9 @@
 /** Asks for places, and for the same ones again where no answer came: nothing is held twice. */
-import { useRef, useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import type { Places, Problem } from '../../src/client/index.ts';
 import { announce } from '../lib/announce.ts';
 import { sentenceOf, sentenceOfFailure } from '../lib/problems.ts';
-import { client, forgetLogin } from '../lib/session.ts';
+import { client, forgetLogin, useLogin } from '../lib/session.ts';
 import { KeptKey } from './kept-key.ts';
 import { t } from './texts.ts';
 import type { Holding } from './use-holding.ts';
@@ -31,6 +31,15 @@ export function useReserve({ performanceId, pass, holding, onTaken }: ReserveOpt
   const [isBusy, setIsBusy] = useState(false);
   const [uncertain, setUncertain] = useState<Places | null>(null);
   const [fault, setFault] = useState('');
+
+  const userId = useLogin()?.userId;
+  const asker = useRef(userId);
+  useEffect(() => {
+    // What somebody else has asked for here is nothing to ask for again.
+    if (userId === undefined || userId === asker.current) return;
+    setUncertain(null);
+    setFault('');
+  }, [userId]);
 
   const say = (sentence: string): void => {
     setFault(sentence);
@@ -70,13 +79,15 @@ export function useReserve({ performanceId, pass, holding, onTaken }: ReserveOpt
   }
 
   async function hold(places: Places): Promise<void> {
+    asker.current = userId;
+    const asked = uncertain ?? places;
     setIsBusy(true);
     setFault('');
     try {
-      await ask(places);
+      await ask(asked);
     } catch (thrown) {
       say(`${sentenceOfFailure(thrown)} ${t.uncertain}`);
-      setUncertain(places);
+      setUncertain(asked);
     } finally {
       setIsBusy(false);
     }

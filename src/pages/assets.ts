@@ -1,4 +1,4 @@
-/** The files that the pages load: own TypeScript without its types, styles, and a few packages; each as it is and compressed. */
+/** The files that the pages load: own TypeScript without types and comments, styles, a few packages; each plain and compressed. */
 import { Worker } from 'node:worker_threads';
 
 export interface Asset {
