@@ -399,4 +399,16 @@ describe('the modules of the pages', () => {
     });
     expect(faults).toEqual([]);
   });
+
+  it('have no line in a template that looks like a comment: those are left out on the way to a browser', () => {
+    const sent = everything.filter(({ path }) => /^(public|src\/client)\//.test(path) && !isTest(path));
+    const faults = sent.flatMap((file) =>
+      file.nodes
+        .filter(
+          (node) => node.type === 'TemplateElement' && /^[ \t]*(\/\/|\/\*\*)/m.test(textOf(node).replace(/^.*/, '')),
+        )
+        .map((node) => placeOf(file, node)),
+    );
+    expect(faults).toEqual([]);
+  });
 });
