@@ -1,6 +1,6 @@
 /** `npm run screenshots`: the pictures of the pages in the README, of a sale made for them on a gateway and stores of its own. */
 import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import type { Browser, Page } from 'playwright-core';
@@ -51,7 +51,7 @@ async function main(): Promise<number> {
     process.stderr.write(`${help}\n`);
     return 2;
   }
-  const look = { folder: join(root, values.out), isDark: values.dark, language: values.language };
+  const look = { folder: resolve(root, values.out), isDark: values.dark, language: values.language };
   await mkdir(look.folder, { recursive: true });
   await onStage((stage) => take(stage, look));
   return 0;
